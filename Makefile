@@ -1,0 +1,49 @@
+# Thin: each target does its own set-up (tools/bootstrap.py) and says what it does.
+# PYTHON       the Python to build for (>= 3.10, with headers)
+# PYTHON_ALSO  a second one for `make test`
+# SUITES       which suites `make test` runs: make test SUITES="style gcc"
+PYTHON ?= python3
+SUITES ?=
+BOOTSTRAP = $(PYTHON) tools/bootstrap.py
+IN_VENV = build/venv/bin/python
+
+.DEFAULT_GOAL := help
+.PHONY: demo test bench conformance style asan coverage build clean help
+
+demo: ## the main job on real input: a file server, its clients, and trio beside it (3 min first, then seconds)
+	@$(BOOTSTRAP) venv trio ctrio
+	@$(IN_VENV) tools/demo.py
+
+test: ## every suite; the last line sums them up (15 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py $(SUITES)
+
+bench: ## speed beside trio, asyncio and uvloop; prints a table, writes build/bench/results.json (10 min)
+	@$(BOOTSTRAP) venv trio ctrio
+	@$(IN_VENV) bench/run.py
+
+conformance: ## trio's own tests, run against ctrio (2 min)
+	@$(BOOTSTRAP) venv ctrio
+	@$(IN_VENV) tests/conformance/run.py
+
+style: ## include rule, sizes, symbols, clang-format, ruff, mypy (1 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/check_style.py
+
+asan: ## the C tests and the Python tests under AddressSanitizer and UBSan (6 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py asan asan-alloc asan-python
+
+coverage: ## lines and branches of src/kernel that the C tests reach (2 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/coverage.py
+
+build: ## the extension, installed into build/venv (1 min first, then seconds)
+	@$(BOOTSTRAP) venv ctrio
+
+clean: ## removes everything that was built, the environments too (1 s)
+	rm -rf build
+
+help: ## this list (1 s)
+	@sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1|\2/p' Makefile | column -t -s '|' 2>/dev/null \
+	  || sed -n 's/^\([a-z]*\): ## \(.*\)/  make \1: \2/p' Makefile

@@ -1,0 +1,321 @@
+/* channel.c - a ring of items, and two queues of ops that wait beside it.
+ *
+ * Invariants: receivers wait => the buffer is empty and nobody waits to send; senders wait => the
+ * buffer is full.  An item is in exactly one place: the caller's, an op's `item`, the ring.
+ * Queues hold ops, not tasks, as an op knows its item and its end; serving one changes pointers
+ * only, so a receive cannot fail for want of memory.  drop() comes last: it runs foreign code. */
+#include "kernel/channel.h"
+#include "base/alloc.h"
+
+void ctrio__channel_init(struct ctrio__channel *channel, size_t max_buffer_size,
+                         void (*drop)(void *item))
+{
+    *channel = (struct ctrio__channel){.max_buffer_size = max_buffer_size, .drop = drop};
+    ctrio__list_init(&channel->senders);
+    ctrio__list_init(&channel->receivers);
+}
+
+static void *pop(struct ctrio__channel *channel)
+{
+    CTRIO_ASSERT(channel->count > 0);
+    void *item = channel->buffer[channel->first];
+    channel->first = channel->first + 1 < channel->capacity ? channel->first + 1 : 0;
+    channel->count--;
+    return item;
+}
+
+/* There is room in the ring. */
+static void push(struct ctrio__channel *channel, void *item)
+{
+    CTRIO_ASSERT(channel->count < channel->capacity);
+    size_t to_end = channel->capacity - channel->first;
+    size_t at = channel->count < to_end ? channel->first + channel->count : channel->count - to_end;
+    channel->buffer[at] = item;
+    channel->count++;
+}
+
+void ctrio__channel_clear(struct ctrio__channel *channel)
+{
+    CTRIO_ASSERT(ctrio__list_empty(&channel->senders));
+    CTRIO_ASSERT(ctrio__list_empty(&channel->receivers));
+    while (channel->count > 0)
+        channel->drop(pop(channel));
+    ctrio__free(channel->buffer);
+    channel->buffer = NULL;
+    channel->capacity = 0;
+    channel->first = 0;
+}
+
+/* Room for one more.  A ring that grows was full: the part up to its old end moves to the new. */
+static int grow(struct ctrio__channel *channel)
+{
+    size_t old = channel->capacity;
+    int code = ctrio__reserve((void **)&channel->buffer, &channel->capacity, channel->count + 1,
+                              sizeof *channel->buffer);
+    if (code < 0 || channel->capacity == old || channel->first == 0)
+        return code;
+    size_t added = channel->capacity - old;
+    for (size_t i = old; i-- > channel->first;)
+        channel->buffer[i + added] = channel->buffer[i];
+    channel->first += added;
+    return 0;
+}
+
+void ctrio__channel_end_init(struct ctrio__channel_end *end, struct ctrio__channel *channel,
+                             enum ctrio__channel_side side)
+{
+    end->channel = channel;
+    end->side = side;
+    end->closed = false;
+    ctrio__list_init(&end->waiting);
+    if (side == CTRIO__SEND_END)
+        channel->open_send++;
+    else
+        channel->open_receive++;
+}
+
+/* The op waits no more, its task not yet woken. */
+static void unqueue(struct ctrio__channel_op *op)
+{
+    struct ctrio__channel_end *end = op->base.op.object;
+    struct ctrio__channel *channel = end->channel;
+    CTRIO_ASSERT(ctrio__list_linked(&op->link));
+    CTRIO_ASSERT(ctrio__list_linked(&op->end_link));
+    ctrio__list_unlink(&op->link);
+    ctrio__list_unlink(&op->end_link);
+    if (end->side == CTRIO__SEND_END)
+        channel->senders_count--;
+    else
+        channel->receivers_count--;
+}
+
+static struct ctrio__channel_op *oldest(const struct ctrio_list *queue)
+{
+    if (ctrio__list_empty(queue))
+        return NULL;
+    return ctrio__container(queue->next, struct ctrio__channel_op, link);
+}
+
+static void wake(struct ctrio__channel_op *op, int code)
+{
+    struct ctrio_task *task = op->task;
+    CTRIO_ASSERT(task->park_data == op);
+    unqueue(op);
+    ctrio__task_wake(task, code, NULL);
+}
+
+static void wake_all(const struct ctrio_list *queue, int code)
+{
+    struct ctrio__channel_op *op;
+    while ((op = oldest(queue)) != NULL)
+        wake(op, code);
+}
+
+static void close_last(struct ctrio__channel *channel, enum ctrio__channel_side side)
+{
+    if (side == CTRIO__SEND_END) {
+        CTRIO_ASSERT(ctrio__list_empty(&channel->senders));
+        wake_all(&channel->receivers, CTRIO_END_OF_CHANNEL);
+        return;
+    }
+    CTRIO_ASSERT(ctrio__list_empty(&channel->receivers));
+    wake_all(&channel->senders, CTRIO_BROKEN_RESOURCE);
+    while (channel->count > 0)
+        channel->drop(pop(channel));
+}
+
+void ctrio__channel_end_close(struct ctrio__channel_end *end)
+{
+    struct ctrio__channel *channel = end->channel;
+    if (end->closed)
+        return;
+    end->closed = true;
+    while (!ctrio__list_empty(&end->waiting))
+        wake(ctrio__container(end->waiting.next, struct ctrio__channel_op, end_link),
+             CTRIO_CLOSED_RESOURCE);
+    size_t *open = end->side == CTRIO__SEND_END ? &channel->open_send : &channel->open_receive;
+    CTRIO_ASSERT(*open > 0);
+    if (--*open == 0)
+        close_last(channel, end->side);
+}
+
+int ctrio__channel_send_nowait(struct ctrio__channel_end *end, void *item)
+{
+    struct ctrio__channel *channel = end->channel;
+    CTRIO_ASSERT(end->side == CTRIO__SEND_END);
+    if (end->closed)
+        return CTRIO_CLOSED_RESOURCE;
+    if (channel->open_receive == 0)
+        return CTRIO_BROKEN_RESOURCE;
+    struct ctrio__channel_op *receiver = oldest(&channel->receivers);
+    if (receiver != NULL) {
+        CTRIO_ASSERT(channel->count == 0);
+        receiver->item = item;
+        wake(receiver, 0);
+        return 0;
+    }
+    if (channel->count >= channel->max_buffer_size)
+        return CTRIO_WOULD_BLOCK;
+    int code = grow(channel);
+    if (code < 0)
+        return code;
+    push(channel, item);
+    if (channel->count > channel->peak)
+        channel->peak = channel->count;
+    return 0;
+}
+
+int ctrio__channel_receive_nowait(struct ctrio__channel_end *end, void **item)
+{
+    struct ctrio__channel *channel = end->channel;
+    CTRIO_ASSERT(end->side == CTRIO__RECEIVE_END);
+    if (end->closed)
+        return CTRIO_CLOSED_RESOURCE;
+    struct ctrio__channel_op *sender = oldest(&channel->senders);
+    if (sender == NULL && channel->count == 0)
+        return channel->open_send == 0 ? CTRIO_END_OF_CHANNEL : CTRIO_WOULD_BLOCK;
+    if (channel->count > 0)
+        *item = pop(channel);
+    else
+        *item = sender->item;
+    if (sender != NULL) {
+        if (channel->max_buffer_size > 0) /* into the place that has just become free */
+            push(channel, sender->item);
+        sender->item = NULL;
+        wake(sender, 0);
+    }
+    return 0;
+}
+
+static struct ctrio__channel_op *from_op(struct ctrio__op *op)
+{
+    return ctrio__container(op, struct ctrio__channel_op, base.op);
+}
+
+static void op_init(struct ctrio__channel_op *op, const struct ctrio__op_kind *kind,
+                    struct ctrio__channel_end *end, void *item)
+{
+    *op = (struct ctrio__channel_op){.item = item};
+    op->base.op.kind = kind;
+    op->base.op.object = end;
+    ctrio__list_init(&op->link);
+    ctrio__list_init(&op->end_link);
+}
+
+void ctrio__channel_send_op_init(struct ctrio__channel_op *op, struct ctrio__channel_end *end,
+                                 void *item)
+{
+    CTRIO_ASSERT(end->side == CTRIO__SEND_END);
+    op_init(op, &ctrio__channel_send_kind, end, item);
+}
+
+void ctrio__channel_receive_op_init(struct ctrio__channel_op *op, struct ctrio__channel_end *end)
+{
+    CTRIO_ASSERT(end->side == CTRIO__RECEIVE_END);
+    op_init(op, &ctrio__channel_receive_kind, end, NULL);
+}
+
+static enum ctrio__abort stop_waiting(struct ctrio_task *task, const struct ctrio__outcome *why)
+{
+    (void)why;
+    unqueue(task->park_data);
+    return CTRIO__ABORT_SUCCEEDED;
+}
+
+static int park(struct ctrio__op *base, struct ctrio_task *task)
+{
+    struct ctrio__channel_op *op = from_op(base);
+    struct ctrio__channel_end *end = base->object;
+    struct ctrio__channel *channel = end->channel;
+    CTRIO_ASSERT(!end->closed);
+    op->task = task;
+    ctrio__list_append(&end->waiting, &op->end_link);
+    if (end->side == CTRIO__SEND_END) {
+        CTRIO_ASSERT(channel->count == channel->max_buffer_size);
+        ctrio__list_append(&channel->senders, &op->link);
+        channel->senders_count++;
+    } else {
+        CTRIO_ASSERT(ctrio__list_empty(&channel->senders));
+        ctrio__list_append(&channel->receivers, &op->link);
+        channel->receivers_count++;
+    }
+    ctrio__task_park(task, stop_waiting, op);
+    return 0;
+}
+
+static void drop_item(struct ctrio__channel_op *op, void **item)
+{
+    struct ctrio__channel_end *end = op->base.op.object;
+    void *dropped = *item;
+    *item = NULL;
+    if (dropped != NULL)
+        end->channel->drop(dropped);
+}
+
+static void abandon(struct ctrio__op *base, struct ctrio_task *task)
+{
+    struct ctrio__channel_op *op = from_op(base);
+    (void)task;
+    if (ctrio__list_linked(&op->link))
+        unqueue(op);
+    drop_item(op, &op->item); /* not sent; or delivered, and nobody takes it */
+    drop_item(op, &op->base.result);
+}
+
+static int attempt_send(struct ctrio__op *base, struct ctrio_task *task, struct ctrio__outcome *io)
+{
+    struct ctrio__channel_op *op = from_op(base);
+    (void)task;
+    (void)io;
+    int code = ctrio__channel_send_nowait(base->object, op->item);
+    if (code == 0)
+        op->item = NULL;
+    return code;
+}
+
+/* An item that was not sent, for whatever reason, is dropped with the op. */
+static enum ctrio__step send_step(struct ctrio__op *base, struct ctrio_task *task,
+                                  struct ctrio__outcome *io)
+{
+    struct ctrio__channel_op *op = from_op(base);
+    enum ctrio__step answer = ctrio__primitive_step(base, task, io);
+    if (answer == CTRIO__DONE && io->code < 0)
+        drop_item(op, &op->item);
+    return answer;
+}
+
+static int attempt_receive(struct ctrio__op *base, struct ctrio_task *task,
+                           struct ctrio__outcome *io)
+{
+    (void)task;
+    return ctrio__channel_receive_nowait(base->object, &io->value);
+}
+
+static enum ctrio__step received(struct ctrio__op *base, struct ctrio_task *task,
+                                 struct ctrio__outcome *io)
+{
+    struct ctrio__channel_op *op = from_op(base);
+    (void)task;
+    CTRIO_ASSERT((io->code == 0) || op->item == NULL);
+    if (io->code == 0) {
+        io->value = op->item;
+        op->item = NULL;
+    }
+    return CTRIO__DONE;
+}
+
+const struct ctrio__op_kind ctrio__channel_send_kind = {
+    .verb = "send",
+    .step = send_step,
+    .attempt = attempt_send,
+    .park = park,
+    .abandon = abandon,
+};
+const struct ctrio__op_kind ctrio__channel_receive_kind = {
+    .verb = "receive",
+    .step = ctrio__primitive_step,
+    .attempt = attempt_receive,
+    .park = park,
+    .woken = received,
+    .abandon = abandon,
+};

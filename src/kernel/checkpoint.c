@@ -1,0 +1,168 @@
+/* checkpoint.c - checkpoints, sleeping, the raw wait.
+ *
+ * A checkpoint yields first and looks afterwards, so that it sees a deadline that passed while it
+ * waited for its turn.  What it raises is delivered by the loop, like any cancellation of a
+ * parked task: a second pass through the queue, as Trio has it. */
+#include "kernel/checkpoint.h"
+#include "kernel/loop.h"
+
+enum { START, YIELDED, RAISING };
+
+static enum ctrio__step look(struct ctrio__op *op, struct ctrio_task *task)
+{
+    task->cancel_points++;
+    if (!ctrio__task_cancel_pending(task))
+        return CTRIO__DONE;
+    struct ctrio_cancel_scope *scope = task->scope;
+    if (scope != NULL && scope->reason == NULL && task == task->run->main_task &&
+        task->run->interrupt_pending)
+        scope->reason = &ctrio__reason_interrupt;
+    op->stage = RAISING;
+    ctrio__task_park(task, ctrio__abort_simply, NULL);
+    return CTRIO__PARKED;
+}
+
+static enum ctrio__step checkpoint_step(struct ctrio__op *op, struct ctrio_task *task,
+                                        struct ctrio__outcome *io)
+{
+    switch (op->stage) {
+    case START:
+        if (ctrio__may_continue(task->run, task)) {
+            task->cancel_points++;
+            return CTRIO__DONE;
+        }
+        op->stage = YIELDED;
+        ctrio__task_yield(task);
+        return CTRIO__PARKED;
+    case YIELDED:
+        *io = (struct ctrio__outcome){0, NULL};
+        return look(op, task);
+    default:
+        CTRIO_ASSERT(op->stage == RAISING);
+        CTRIO_ASSERT(io->code == CTRIO_CANCELLED || io->code == CTRIO_INTERRUPTED);
+        return CTRIO__DONE;
+    }
+}
+const struct ctrio__op_kind ctrio__checkpoint_kind = {.verb = "checkpoint",
+                                                      .step = checkpoint_step};
+
+static enum ctrio__step shielded_step(struct ctrio__op *op, struct ctrio_task *task,
+                                      struct ctrio__outcome *io)
+{
+    if (op->stage == YIELDED || ctrio__may_continue(task->run, task)) {
+        *io = (struct ctrio__outcome){0, NULL};
+        return CTRIO__DONE;
+    }
+    op->stage = YIELDED;
+    ctrio__task_yield(task);
+    return CTRIO__PARKED;
+}
+const struct ctrio__op_kind ctrio__cancel_shielded_checkpoint_kind = {
+    .verb = "cancel shielded checkpoint", .step = shielded_step};
+
+static enum ctrio__step if_cancelled_step(struct ctrio__op *op, struct ctrio_task *task,
+                                          struct ctrio__outcome *io)
+{
+    if (op->stage == START && !ctrio__task_cancel_pending(task)) {
+        task->cancel_points++;
+        return CTRIO__DONE;
+    }
+    if (op->stage == START) {
+        op->stage = YIELDED;
+        ctrio__task_yield(task);
+        return CTRIO__PARKED;
+    }
+    return checkpoint_step(op, task, io);
+}
+const struct ctrio__op_kind ctrio__checkpoint_if_cancelled_kind = {
+    .verb = "checkpoint if cancelled", .step = if_cancelled_step};
+
+static enum ctrio__step forever_step(struct ctrio__op *op, struct ctrio_task *task,
+                                     struct ctrio__outcome *io)
+{
+    if (op->stage != START) {
+        if (io->code >= 0) {
+            ctrio__wake_drop(task->frontend, io);
+            *io = (struct ctrio__outcome){CTRIO_MISUSE,
+                                          (void *)"should never have been rescheduled!"};
+        }
+        return CTRIO__DONE;
+    }
+    op->stage = YIELDED;
+    ctrio__task_park(task, ctrio__abort_simply, NULL);
+    return CTRIO__PARKED;
+}
+const struct ctrio__op_kind ctrio__sleep_forever_kind = {.verb = "sleep forever",
+                                                         .step = forever_step};
+
+/* --- sleeping: a timer of its own instead of a scope around a wait ----------------- */
+
+static void sleep_fire(struct ctrio_timer *timer)
+{
+    struct ctrio__sleep_op *op = ctrio__container(timer, struct ctrio__sleep_op, timer);
+    ctrio__task_wake(op->op.object, 0, NULL);
+}
+
+static enum ctrio__abort sleep_abort(struct ctrio_task *task, const struct ctrio__outcome *why)
+{
+    struct ctrio__sleep_op *op = task->park_data;
+    (void)why;
+    CTRIO_ASSERT(op->op.object == task);
+    ctrio__timer_disarm(task->run, &op->timer);
+    return CTRIO__ABORT_SUCCEEDED;
+}
+
+static enum ctrio__step sleep_step(struct ctrio__op *base, struct ctrio_task *task,
+                                   struct ctrio__outcome *io)
+{
+    struct ctrio__sleep_op *op = ctrio__container(base, struct ctrio__sleep_op, op);
+    if (base->stage != START) {
+        /* In Trio the deadline is a scope inside ours: when both are cancelled by the time the
+         * task runs, ours wins. */
+        if (io->code == 0 && task->scope != NULL && task->scope->effectively_cancelled)
+            *io = (struct ctrio__outcome){CTRIO_CANCELLED, &ctrio__reason_deadline};
+        return CTRIO__DONE;
+    }
+    base->stage = YIELDED;
+    base->object = task;
+    ctrio__task_park(task, sleep_abort, op);
+    if (op->timer.when == INFINITY)
+        return CTRIO__PARKED;
+    if (ctrio__run_time(task->run) >= op->timer.when)
+        ctrio__task_wake(task, 0, NULL);
+    else
+        ctrio__timer_arm(task->run, &op->timer);
+    return CTRIO__PARKED;
+}
+
+static void sleep_abandon(struct ctrio__op *base, struct ctrio_task *task)
+{
+    struct ctrio__sleep_op *op = ctrio__container(base, struct ctrio__sleep_op, op);
+    if (base->stage != START)
+        ctrio__timer_disarm(task->run, &op->timer);
+}
+const struct ctrio__op_kind ctrio__sleep_until_kind = {
+    .verb = "sleep", .step = sleep_step, .abandon = sleep_abandon};
+
+void ctrio__sleep_op_init(struct ctrio__sleep_op *op, double deadline)
+{
+    CTRIO_ASSERT(deadline == deadline);
+    *op = (struct ctrio__sleep_op){.op = {&ctrio__sleep_until_kind, NULL, START}};
+    op->timer.when = deadline;
+    op->timer.fire = sleep_fire;
+}
+
+/* --- the raw wait ------------------------------------------------------------------ */
+
+static enum ctrio__step wait_step(struct ctrio__op *base, struct ctrio_task *task,
+                                  struct ctrio__outcome *io)
+{
+    struct ctrio__wait_op *op = ctrio__container(base, struct ctrio__wait_op, op);
+    (void)io;
+    if (base->stage != START)
+        return CTRIO__DONE;
+    base->stage = YIELDED;
+    ctrio__task_park(task, op->abort_fn, base->object);
+    return CTRIO__PARKED;
+}
+const struct ctrio__op_kind ctrio__wait_kind = {.verb = "wait", .step = wait_step};

@@ -1,0 +1,36 @@
+/* entry_queue.h - calls into the run from any thread or signal handler.
+ *
+ * A lock-free stack that the consumer takes whole and reverses: first in, first out.  The kernel
+ * has no mutex and needs none; a signal handler may interrupt a push at any point. */
+#ifndef CTRIO_KERNEL_ENTRY_QUEUE_H
+#define CTRIO_KERNEL_ENTRY_QUEUE_H
+#include "kernel/op.h"
+#include <stdatomic.h>
+
+/* Owned by the queue from push until fn is called; fn may free it. */
+struct ctrio__entry {
+    struct ctrio__entry *next;
+    /* On the run's thread.  `run` NULL: the run broke down before; only free it. [code] */
+    void (*fn)(struct ctrio__entry *entry, struct ctrio_run *run);
+};
+struct ctrio__entry_queue {
+    _Atomic(struct ctrio__entry *) head; /* newest first; a mark of ours once closed */
+    _Atomic size_t size;                 /* pushed and not yet called */
+    struct ctrio__entry *taken;          /* oldest first; only the run's thread */
+    struct ctrio_task *task;             /* parked while nothing waits; NULL otherwise */
+};
+void ctrio__entry_queue_init(struct ctrio__entry_queue *queue);
+/* [any thread, async-signal-safe]  CTRIO_RUN_FINISHED: too late, the entry is still yours.  An
+ * entry that was accepted will be called before the run ends. */
+int ctrio__entry_queue_push(struct ctrio_run *run, struct ctrio__entry *entry);
+static inline bool ctrio__entry_queue_pending(const struct ctrio__entry_queue *queue)
+{
+    return atomic_load_explicit(&queue->size, memory_order_relaxed) != 0;
+}
+/* The run is over: later pushes fail, what is left is given back. */
+void ctrio__entry_queue_close(struct ctrio__entry_queue *queue);
+/* From run_begin: wakes the task if something waits. */
+void ctrio__entry_queue_poll(struct ctrio__entry_queue *queue);
+/* The body of the system task that makes the calls; object: the run. */
+extern const struct ctrio__op_kind ctrio__entry_queue_kind;
+#endif

@@ -1,0 +1,46 @@
+/* op.h - an operation that may block, written once for every front end.
+ *
+ * A primitive is a small struct with a step() that never suspends: it answers DONE or PARKED.  A
+ * front end on stacks loops step and switches between; a front end of coroutines yields between.
+ * No op holds memory of its own but what its front end gave it. */
+#ifndef CTRIO_KERNEL_OP_H
+#define CTRIO_KERNEL_OP_H
+#include <ctrio/types.h>
+
+/* What a task wakes with, what an operation results in, what a task exits with.
+ * code >= 0: success.  < 0: a failure.  What `value` is follows from the code and the place:
+ *   as a wake: CTRIO_CANCELLED: a struct ctrio__reason (owned by the outcome);
+ *              else the front end's own.
+ *   as a result of an op: 0: the op's value, as its header says;
+ *              CTRIO_MISUSE: a static string, what was wrong.
+ *   as the final outcome of a task: the front end's own (CTRIO_CANCELLED too). */
+struct ctrio__outcome {
+    int code;
+    void *value;
+};
+
+enum ctrio__step { CTRIO__DONE, CTRIO__PARKED };
+
+struct ctrio__op;
+struct ctrio__op_kind {
+    const char *verb; /* "acquire", "receive": for reports, wait graphs and traces */
+    /* Called first with *io zero, then once per wake with what the task woke with.  DONE: *io is
+     * the result.  PARKED: the task is parked or queued; call again when it runs again. */
+    enum ctrio__step (*step)(struct ctrio__op *op, struct ctrio_task *task,
+                             struct ctrio__outcome *io);
+    /* For ops driven by ctrio__primitive_step, see primitive.h; NULL otherwise. */
+    int (*attempt)(struct ctrio__op *op, struct ctrio_task *task, struct ctrio__outcome *io);
+    int (*park)(struct ctrio__op *op, struct ctrio_task *task); /* < 0: not parked, the result */
+    enum ctrio__step (*woken)(struct ctrio__op *op, struct ctrio_task *task,
+                              struct ctrio__outcome *io);
+    /* The op will never be stepped again although it is not done (its coroutine was closed):
+     * takes itself out of every queue, gives back what a wake-up had already handed to it (an
+     * item, a lock).  NULL: nothing but the task's own links to undo. */
+    void (*abandon)(struct ctrio__op *op, struct ctrio_task *task);
+};
+struct ctrio__op {
+    const struct ctrio__op_kind *kind;
+    void *object;  /* the lock, the channel …: what it acts on; borrowed until done */
+    uint8_t stage; /* the op's own; 0 before the first step */
+};
+#endif

@@ -1,0 +1,307 @@
+/* run.c - the loop in four pieces.
+ *
+ * Trio's batches: what is runnable when a turn begins runs in that turn, what becomes runnable
+ * meanwhile waits for the next one, so that no task delays a look at the world for ever.  A coin
+ * decides whether the batch runs forwards or backwards, to keep programs from depending on it.
+ *
+ * Invariant: between turns run->current is NULL and every living task is parked or on `ready`. */
+#include "kernel/run.h"
+#include "base/alloc.h"
+#include "kernel/idle.h"
+
+static const double near_deadline = 0.001; /* seconds; many times the budget of loop.c */
+static const double longest_wait = 24.0 * 60.0 * 60.0; /* seconds; what every backend can take */
+
+int ctrio__run_open(struct ctrio_run *run, const struct ctrio__run_options *options)
+{
+    CTRIO_ASSERT(options->io_ops != NULL);
+    CTRIO_ASSERT(options->clock != NULL);
+    *run = (struct ctrio_run){.data = options->data,
+                              .os = options->os,
+                              .io_ops = options->io_ops,
+                              .now = options->now,
+                              .clock = options->clock,
+                              .chooser = options->chooser,
+                              .rng = {options->seed},
+                              .idle_cushion = NAN,
+                              .last_now = INFINITY,
+                              .poll_now = true};
+    ctrio__list_init(&run->tasks);
+    ctrio__list_init(&run->idle);
+    ctrio__list_init(&run->roots);
+    ctrio__list_init(&run->todo);
+    ctrio__list_init(&run->delivering);
+    ctrio__entry_queue_init(&run->entries);
+    ctrio__scope_init(&run->limbo, NULL);
+    run->limbo.run = run;
+    run->limbo.state = CTRIO_SCOPE_OPEN;
+    run->limbo.cancel_called = true;
+    run->limbo.effectively_cancelled = true;
+    run->limbo.abandoned = true;
+    return run->io_ops->open(run->os, run, &run->io);
+}
+
+static void free_left_over_tasks(struct ctrio_run *run)
+{
+    struct ctrio_list *link;
+    while ((link = ctrio__list_pop(&run->tasks)) != NULL) {
+        struct ctrio_task *task = ctrio__task_from(link, run_link);
+        ctrio__list_unlink(&task->scope_link);
+        ctrio__list_unlink(&task->nursery_link);
+        task->scope = NULL;
+        while (!ctrio__list_empty(&task->nurseries))
+            ctrio__nursery_unlink(
+                ctrio__container(task->nurseries.next, struct ctrio_nursery, sibling),
+                task->frontend);
+        task->frontend->task_free(task);
+    }
+    run->tasks_living = 0;
+}
+
+static void forget_scopes(struct ctrio_run *run, struct ctrio_list *roots)
+{
+    while (!ctrio__list_empty(roots)) {
+        struct ctrio_cancel_scope *scope = ctrio__scope_from(roots->next, sibling);
+        while (!ctrio__list_empty(&scope->children)) /* leaves first */
+            scope = ctrio__scope_from(scope->children.next, sibling);
+        while (!ctrio__list_empty(&scope->tasks))
+            ctrio__task_enter_scope(ctrio__task_from(scope->tasks.next, scope_link), NULL);
+        ctrio__scope_forget(scope);
+        scope->frontend->scope_release(scope);
+    }
+    CTRIO_ASSERT(ctrio__list_empty(&run->todo));
+}
+
+void ctrio__run_close(struct ctrio_run *run)
+{
+    run->current = NULL;
+    forget_scopes(run, &run->limbo.children);
+    forget_scopes(run, &run->roots);
+    free_left_over_tasks(run);
+    run->batch_count = 0;
+    run->ready_count = 0;
+    ctrio__reason_drop(run->limbo.reason);
+    run->limbo.reason = NULL;
+    ctrio__entry_queue_close(&run->entries);
+    run->io_ops->close(run->io);
+    run->io = NULL;
+    ctrio__free(run->ready);
+    ctrio__free(run->batch);
+    run->ready = NULL;
+    run->batch = NULL;
+}
+
+void ctrio__run_fail(struct ctrio_run *run, int code)
+{
+    CTRIO_ASSERT(code < 0);
+    if (run->failed == 0)
+        run->failed = code;
+}
+
+void ctrio__run_deliver_interrupt(struct ctrio_run *run)
+{
+    if (!run->interrupt_pending || run->main_task == NULL || run->main_exited)
+        return; /* on the way out: whoever ends the run looks at it again */
+    ctrio__task_deliver_interrupt(run->main_task);
+}
+
+void ctrio__timer_arm(struct ctrio_run *run, struct ctrio_timer *timer)
+{
+    CTRIO_ASSERT(timer->when != INFINITY);
+    CTRIO_ASSERT(!ctrio__timer_armed(run, timer));
+    timer->serial = ++run->timer_serial;
+    if (timer->when <= run->last_now + near_deadline || run->last_now == INFINITY)
+        run->deadline_far = false;
+    ctrio__heap_insert(&run->timers, timer);
+}
+
+void ctrio__timer_disarm(struct ctrio_run *run, struct ctrio_timer *timer)
+{
+    if (ctrio__timer_armed(run, timer))
+        ctrio__heap_remove(&run->timers, timer);
+}
+
+double ctrio__run_next_deadline(const struct ctrio_run *run)
+{
+    return run->timers.root != NULL ? run->timers.root->when : INFINITY;
+}
+
+double ctrio__run_timeout(struct ctrio_run *run)
+{
+    double timeout = 0.0;
+    run->idle_cushion = NAN;
+    run->autojump_primed = false;
+    bool runnable = run->ready_count + run->batch_count != 0;
+    if (!runnable && !(run->entries.task != NULL && ctrio__entry_queue_pending(&run->entries)))
+        timeout = run->clock->deadline_to_sleep_time(run->clock, ctrio__run_next_deadline(run));
+    if (!(timeout > 0.0))
+        timeout = 0.0;
+    if (timeout > longest_wait)
+        timeout = longest_wait;
+    if (!ctrio__list_empty(&run->idle)) {
+        double cushion = ctrio__idle_cushion(run);
+        if (cushion < timeout) {
+            timeout = cushion;
+            run->idle_cushion = cushion;
+        }
+    } else if (run->clock->autojump_threshold < timeout) {
+        timeout = run->clock->autojump_threshold;
+        run->autojump_primed = true;
+    }
+    run->last_timeout = timeout;
+    if ((run->hooks.wanted & CTRIO__HOOK_BEFORE_IO_WAIT) != 0)
+        run->hooks.io_event(run, CTRIO__HOOK_BEFORE_IO_WAIT, timeout);
+    return timeout;
+}
+
+static bool fire_timers(struct ctrio_run *run)
+{
+    run->last_now = INFINITY;
+    run->deadline_far = true;
+    if (run->timers.root == NULL)
+        return false;
+    double now = ctrio__run_time(run);
+    run->last_now = now;
+    bool any = false;
+    while (run->timers.root != NULL && run->timers.root->when <= now) {
+        struct ctrio_timer *timer = run->timers.root;
+        ctrio__heap_remove(&run->timers, timer);
+        timer->fire(timer);
+        any = true;
+    }
+    run->deadline_far = ctrio__run_next_deadline(run) > now + near_deadline;
+    return any;
+}
+
+static void order_batch(struct ctrio_run *run)
+{
+    size_t count = run->batch_count;
+    if (count < 2)
+        return;
+    if ((run->hooks.wanted & CTRIO__HOOK_ORDER_BATCH) != 0) {
+        run->hooks.order_batch(run, run->batch, count);
+        return;
+    }
+    bool reverse;
+    if (run->chooser == NULL)
+        reverse = (ctrio__rng_next(&run->rng) >> 63) != 0;
+    else if (run->chooser->task_by_task)
+        reverse = true; /* oldest first; the chooser is asked for each step */
+    else
+        reverse = run->chooser->choose(run->chooser, CTRIO__CHOOSE_BATCH, 2,
+                                       run->batch[count - 1]->serial) != 0;
+    for (size_t i = 0; reverse && i < count / 2; i++) {
+        struct ctrio_task *swapped = run->batch[i];
+        run->batch[i] = run->batch[count - 1 - i];
+        run->batch[count - 1 - i] = swapped;
+    }
+}
+
+static void form_batch(struct ctrio_run *run)
+{
+    CTRIO_ASSERT(run->batch_count == 0);
+    struct ctrio_task **swapped = run->batch;
+    size_t capacity = run->batch_capacity;
+    run->batch = run->ready;
+    run->batch_capacity = run->ready_capacity;
+    run->batch_count = run->ready_count;
+    run->ready = swapped;
+    run->ready_capacity = capacity;
+    run->ready_count = 0;
+    order_batch(run);
+}
+
+/* The turn's look at the machine: what the wait brought. */
+static bool process(struct ctrio_run *run, const struct ctrio__io_events *events)
+{
+    run->poll_now = false;
+    run->io_ops->process_events(run->io, events);
+    if ((run->hooks.wanted & CTRIO__HOOK_AFTER_IO_WAIT) != 0)
+        run->hooks.io_event(run, CTRIO__HOOK_AFTER_IO_WAIT, run->last_timeout);
+    ctrio__entry_queue_poll(&run->entries);
+    bool fired = fire_timers(run);
+    run->last_poll = run->now(run->os, CTRIO__TICKS);
+    return fired || events->count != 0 || run->ready_count != 0;
+}
+
+void ctrio__run_begin(struct ctrio_run *run, const struct ctrio__io_events *events)
+{
+    bool happened = true;
+    if (events != NULL)
+        happened = process(run, events);
+    else if (!run->deadline_far)
+        fire_timers(run);
+    if (!happened && !isnan(run->idle_cushion))
+        ctrio__idle_wake(run, run->idle_cushion);
+    else if (!happened && run->autojump_primed && run->clock->autojump != NULL)
+        run->clock->autojump(run->clock, ctrio__run_next_deadline(run));
+    run->idle_cushion = NAN;
+    run->autojump_primed = false;
+    if (run->batch_count == 0)
+        form_batch(run);
+}
+
+/* The simulator's order: any runnable task may be next; 0 is the one that would be. */
+static struct ctrio_task *choose_task(struct ctrio_run *run)
+{
+    size_t count = run->batch_count + run->ready_count;
+    size_t first = run->batch_count != 0 ? run->batch_count - 1 : 0;
+    struct ctrio_task *usual = run->batch_count != 0 ? run->batch[first] : run->ready[0];
+    uint32_t answer = 0;
+    if (count > 1)
+        answer =
+            run->chooser->choose(run->chooser, CTRIO__CHOOSE_TASK, (uint32_t)count, usual->serial);
+    CTRIO_ASSERT(answer < count);
+    struct ctrio_task **array = run->batch;
+    size_t *length = &run->batch_count;
+    size_t index = run->batch_count - 1 - answer; /* from the end of the batch … */
+    if (answer >= run->batch_count) {             /* … then from the front of ready */
+        array = run->ready;
+        length = &run->ready_count;
+        index = answer - run->batch_count;
+    }
+    struct ctrio_task *task = array[index];
+    for (size_t i = index; i + 1 < *length; i++)
+        array[i] = array[i + 1];
+    --*length;
+    return task;
+}
+
+static struct ctrio_task *next_task(struct ctrio_run *run)
+{
+    if (run->chooser != NULL && run->chooser->task_by_task)
+        return run->batch_count + run->ready_count != 0 ? choose_task(run) : NULL;
+    return run->batch_count != 0 ? run->batch[--run->batch_count] : NULL;
+}
+
+bool ctrio__run_step(struct ctrio_run *run)
+{
+    struct ctrio_task *task = run->failed == 0 ? next_task(run) : NULL;
+    if (task == NULL)
+        return false;
+    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNABLE);
+    CTRIO_ASSERT(run->current == NULL);
+    struct ctrio__outcome io = task->wake;
+    task->wake = (struct ctrio__outcome){0, NULL};
+    task->state = CTRIO__TASK_RUNNING;
+    run->current = task;
+    if ((run->hooks.wanted & CTRIO__HOOK_BEFORE_TASK_STEP) != 0)
+        run->hooks.task_event(run, CTRIO__HOOK_BEFORE_TASK_STEP, task);
+    enum ctrio__step step = task->frontend->resume(task, &io);
+    task = run->current; /* read anew: foreign code ran */
+    if (step == CTRIO__DONE) {
+        ctrio__task_exit(task, &io);
+    } else {
+        if (run->interrupt_pending && task == run->main_task)
+            ctrio__task_deliver_interrupt(task);
+        ctrio__task_deliver(task);
+    }
+    if ((run->hooks.wanted & CTRIO__HOOK_AFTER_TASK_STEP) != 0)
+        run->hooks.task_event(run, CTRIO__HOOK_AFTER_TASK_STEP, task);
+    run->current = NULL;
+    task = run->finished;
+    run->finished = NULL;
+    if (task != NULL)
+        task->frontend->task_free(task);
+    return true;
+}

@@ -1,0 +1,242 @@
+/* task.c - spawning, parking, waking, exiting.
+ *
+ * Invariant: a task is woken exactly once a park, by whoever takes it out of where it waits; an
+ * abort function is asked at most once a park.  The run queue has room for every living task, so
+ * waking cannot fail. */
+#include "base/alloc.h"
+#include "kernel/parking_lot.h"
+#include "kernel/run.h"
+
+static bool wanted(const struct ctrio_run *run, enum ctrio__hook hook)
+{
+    return (run->hooks.wanted & (uint32_t)hook) != 0;
+}
+
+void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *frontend)
+{
+    *task = (struct ctrio_task){.frontend = frontend, .state = CTRIO__TASK_NEW};
+    ctrio__list_init(&task->scope_link);
+    ctrio__list_init(&task->nursery_link);
+    ctrio__list_init(&task->lot_link);
+    ctrio__list_init(&task->run_link);
+    ctrio__list_init(&task->nurseries);
+    ctrio__list_init(&task->breakers);
+    ctrio__list_init(&task->failure.link);
+    task->failure.task = task;
+}
+
+static void enqueue(struct ctrio_task *task, struct ctrio__outcome wake)
+{
+    struct ctrio_run *run = task->run;
+    if (run->ready == NULL) /* the run is closed; what is left of it wakes nobody */
+        return;
+    CTRIO_ASSERT(run->ready_count < run->ready_capacity);
+    CTRIO_ASSERT(run->ready_count + run->batch_count < run->tasks_living + 1);
+    task->state = CTRIO__TASK_RUNNABLE;
+    task->wake = wake;
+    if (run->guest && run->ready_count == 0 && wanted(run, CTRIO__HOOK_GUEST_TICK))
+        run->hooks.guest_tick(run);
+    run->ready[run->ready_count++] = task;
+    if (wanted(run, CTRIO__HOOK_TASK_SCHEDULED))
+        run->hooks.task_event(run, CTRIO__HOOK_TASK_SCHEDULED, task);
+}
+
+static int make_room(struct ctrio_run *run)
+{
+    size_t need = run->tasks_living + 1;
+    int result =
+        ctrio__reserve((void **)&run->ready, &run->ready_capacity, need, sizeof *run->ready);
+    if (result == 0)
+        result =
+            ctrio__reserve((void **)&run->batch, &run->batch_capacity, need, sizeof *run->batch);
+    return result;
+}
+
+int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task, struct ctrio_nursery *nursery)
+{
+    CTRIO_ASSERT(task->state == CTRIO__TASK_NEW);
+    CTRIO_ASSERT(nursery == NULL || nursery->run == run);
+    if (nursery != NULL && nursery->closed)
+        return CTRIO_CLOSED_RESOURCE;
+    int result = make_room(run);
+    if (result < 0)
+        return result;
+    task->run = run;
+    task->nursery = nursery;
+    task->serial = ++run->task_serial;
+    run->tasks_living++;
+    ctrio__list_append(&run->tasks, &task->run_link);
+    if (nursery != NULL) {
+        struct ctrio_cancel_scope *scope = nursery->scope;
+        ctrio__list_append(&nursery->children, &task->nursery_link);
+        nursery->child_count++;
+        ctrio__task_enter_scope(task, scope->state == CTRIO_SCOPE_OPEN ? scope : &run->limbo);
+    }
+    if (wanted(run, CTRIO__HOOK_TASK_SPAWNED))
+        run->hooks.task_event(run, CTRIO__HOOK_TASK_SPAWNED, task);
+    enqueue(task, (struct ctrio__outcome){0, NULL});
+    return 0;
+}
+
+void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data)
+{
+    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING);
+    CTRIO_ASSERT(task->abort_fn == NULL);
+    task->state = CTRIO__TASK_PARKED;
+    task->abort_fn = abort_fn;
+    task->park_data = park_data;
+    task->schedule_points++;
+    task->cancel_points++;
+}
+
+void ctrio__task_yield(struct ctrio_task *task)
+{
+    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING);
+    task->schedule_points++;
+    enqueue(task, (struct ctrio__outcome){0, NULL});
+}
+
+void ctrio__task_reschedule(struct ctrio_task *task, struct ctrio__outcome wake)
+{
+    CTRIO_ASSERT(task->state == CTRIO__TASK_PARKED);
+    CTRIO_ASSERT(!ctrio__list_linked(&task->lot_link));
+    task->abort_fn = NULL;
+    task->park_data = NULL;
+    enqueue(task, wake);
+}
+
+void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake)
+{
+    struct ctrio__outcome dropped = *wake;
+    *wake = (struct ctrio__outcome){0, NULL};
+    if (dropped.code == CTRIO_CANCELLED)
+        ctrio__reason_drop(dropped.value);
+    else if (dropped.value != NULL && dropped.code != CTRIO_MISUSE)
+        frontend->outcome_drop(&dropped);
+}
+
+enum ctrio__abort ctrio__abort_simply(struct ctrio_task *task, const struct ctrio__outcome *why)
+{
+    (void)task;
+    (void)why;
+    return CTRIO__ABORT_SUCCEEDED;
+}
+
+bool ctrio__task_cancel_pending(const struct ctrio_task *task)
+{
+    if (task->scope != NULL && task->scope->effectively_cancelled)
+        return true;
+    return task->run->interrupt_pending && task == task->run->main_task;
+}
+
+/* Asks the abort function, once a park.  True: the task has been woken with `why`. */
+static bool attempt_abort(struct ctrio_task *task, const struct ctrio__outcome *why)
+{
+    ctrio__abort_fn *abort_fn = task->abort_fn;
+    CTRIO_ASSERT(task->state == CTRIO__TASK_PARKED);
+    task->abort_fn = NULL;
+    if (abort_fn(task, why) != CTRIO__ABORT_SUCCEEDED)
+        return false;
+    ctrio__task_reschedule(task, *why);
+    return true;
+}
+
+void ctrio__task_deliver(struct ctrio_task *task)
+{
+    if (task->abort_fn == NULL || task->scope == NULL || !task->scope->effectively_cancelled)
+        return;
+    struct ctrio__reason *reason = ctrio__reason_share(task->scope->reason);
+    if (reason == NULL)
+        reason = &ctrio__reason_misnesting;
+    struct ctrio__outcome why = {CTRIO_CANCELLED, reason};
+    if (!attempt_abort(task, &why))
+        ctrio__reason_drop(reason);
+}
+
+void ctrio__task_deliver_interrupt(struct ctrio_task *task)
+{
+    struct ctrio_run *run = task->run;
+    CTRIO_ASSERT(run->interrupt_pending);
+    if (task->abort_fn == NULL)
+        return;
+    struct ctrio__outcome why = {CTRIO_INTERRUPTED, NULL};
+    if (attempt_abort(task, &why))
+        run->interrupt_pending = false;
+}
+
+void ctrio__task_enter_scope(struct ctrio_task *task, struct ctrio_cancel_scope *scope)
+{
+    CTRIO_ASSERT(task->scope == NULL || ctrio__list_linked(&task->scope_link));
+    ctrio__list_unlink(&task->scope_link);
+    task->scope = scope;
+    if (scope == NULL)
+        return;
+    ctrio__list_append(&scope->tasks, &task->scope_link);
+    if (scope->effectively_cancelled)
+        ctrio__task_deliver(task);
+}
+
+/* Nurseries the exiting task has left open: cancelled, and closed for good. */
+static bool abandon_nurseries(struct ctrio_task *task)
+{
+    bool any = false;
+    while (!ctrio__list_empty(&task->nurseries)) {
+        struct ctrio_nursery *nursery =
+            ctrio__container(task->nurseries.next, struct ctrio_nursery, sibling);
+        nursery->closed = true;
+        nursery->parent = NULL;
+        any = true;
+        struct ctrio__reason *reason =
+            task->frontend->reason_make(CTRIO__PARENT_EXITED, task, NULL);
+        ctrio__scope_cancel(nursery->scope, reason);
+        ctrio__nursery_unlink(nursery, task->frontend);
+    }
+    return any;
+}
+
+static void deliver_final(struct ctrio_task *task, struct ctrio__outcome *final)
+{
+    struct ctrio_run *run = task->run;
+    bool kept = false;
+    CTRIO_ASSERT(run->finished == NULL);
+    if (task == run->init_task) {
+        CTRIO_ASSERT(final->code < 0 || run->tasks_living == 0);
+        if (final->code < 0) {
+            run->fatal = *final;
+            ctrio__run_fail(run, final->code);
+        } else if (run->tasks_living != 0) {
+            ctrio__run_fail(run, CTRIO_MISUSE);
+        }
+        *final = (struct ctrio__outcome){0, NULL};
+    } else {
+        if (task == run->main_task) {
+            run->main_outcome = *final;
+            run->main_exited = true;
+            *final = (struct ctrio__outcome){0, NULL};
+        }
+        kept = ctrio__nursery_child_finished(task->nursery, task, final);
+    }
+    if (wanted(run, CTRIO__HOOK_TASK_EXITED))
+        run->hooks.task_event(run, CTRIO__HOOK_TASK_EXITED, task);
+    if (final->code >= 0 && final->value != NULL)
+        task->frontend->outcome_drop(final);
+    if (!kept)
+        run->finished = task;
+}
+
+void ctrio__task_exit(struct ctrio_task *task, struct ctrio__outcome *final)
+{
+    struct ctrio_run *run = task->run;
+    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING);
+    task->state = CTRIO__TASK_EXITED;
+    bool abandoned = abandon_nurseries(task);
+    ctrio__lot_break_all(task);
+    if (abandoned)
+        task->frontend->misnested(CTRIO__NURSERY_CLOSED_BEFORE_TASK, task, NULL, NULL, final);
+    else if (task->scope != NULL && task->scope->abandoned && task->scope->parent == NULL)
+        task->frontend->misnested(CTRIO__SCOPE_CLOSED_BEFORE_TASK, task, task->scope, NULL, final);
+    ctrio__task_enter_scope(task, NULL);
+    ctrio__list_unlink(&task->run_link);
+    run->tasks_living--;
+    deliver_final(task, final);
+}

@@ -1,0 +1,87 @@
+/* task.h - a task: what the run queue holds and what parks.
+ *
+ * Life: new -> runnable <-> running <-> parked -> exited.  A failed child then waits on its
+ * nursery's list of failures inside its own struct; task_free is the kernel's last word. */
+#ifndef CTRIO_KERNEL_TASK_H
+#define CTRIO_KERNEL_TASK_H
+#include "base/list.h"
+#include "kernel/frontend.h"
+
+enum ctrio__abort { CTRIO__ABORT_SUCCEEDED, CTRIO__ABORT_FAILED };
+/* Called at most once per park, when a cancellation or an interrupt reaches the task.  SUCCEEDED:
+ * the op has forgotten the task and the kernel wakes it with *why (which passes to the wake).
+ * FAILED: the op still owes it exactly one reschedule.  [may run foreign code] */
+typedef enum ctrio__abort ctrio__abort_fn(struct ctrio_task *task,
+                                          const struct ctrio__outcome *why);
+
+enum ctrio__task_state {
+    CTRIO__TASK_NEW,
+    CTRIO__TASK_RUNNABLE, /* on the run queue or in the batch; wake is meaningful */
+    CTRIO__TASK_RUNNING,
+    CTRIO__TASK_PARKED,
+    CTRIO__TASK_EXITED,
+};
+
+/* A failure waiting to be folded. */
+struct ctrio__failure {
+    struct ctrio_list link; /* on nursery->failures */
+    struct ctrio__outcome outcome;
+    struct ctrio_task *task; /* freed after the fold; NULL: the nursery's own node */
+};
+
+struct ctrio_task { /* the head of a front end's own task struct */
+    const struct ctrio__frontend *frontend;
+    struct ctrio_run *run;
+    struct ctrio_nursery *nursery;          /* parent; NULL only for the init task */
+    struct ctrio_nursery *eventual_nursery; /* between start() and started() */
+    struct ctrio_cancel_scope *scope;       /* innermost; we are on scope->tasks; may be NULL */
+    struct ctrio_list scope_link, nursery_link, lot_link;
+    struct ctrio_list run_link;  /* on run->tasks while living */
+    struct ctrio_list nurseries; /* open ones of this task, outermost first, by `sibling` */
+    struct ctrio_list breakers;  /* lots that break if this task exits */
+    struct ctrio__outcome wake;  /* meaningful only while runnable */
+    struct ctrio__failure failure;
+    ctrio__abort_fn *abort_fn; /* NULL: not abortable, or not parked, or already tried */
+    void *park_data;           /* the op's own; cleared by reschedule */
+    uint64_t serial;           /* spawn order */
+    uint64_t delivery_round;   /* the last round of cancellation that saw it */
+    uint32_t cancel_points, schedule_points;
+    enum ctrio__task_state state;
+    bool system;       /* protected from interrupts by default */
+    bool may_continue; /* this step's coroutine is the task's own: shortcuts allowed */
+};
+
+/* Prepares the head; the front end has filled nothing yet. */
+void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *frontend);
+/* Starts it as a child of `nursery` (NULL: the init task of `run`).  It first runs at the next
+ * turn.  -ENOMEM and CTRIO_CLOSED_RESOURCE change nothing.  From here on the kernel owns the task
+ * until task_free. */
+int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task,
+                      struct ctrio_nursery *nursery);
+/* The running task will be woken by exactly one reschedule, or by a cancellation that abort_fn
+ * (NULL: not abortable) agrees to.  Takes effect when its step answers PARKED. */
+void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data);
+/* A schedule point: the running task is queued again at once and wakes with code 0. */
+void ctrio__task_yield(struct ctrio_task *task);
+/* Wakes a parked task.  Steals wake.value. */
+void ctrio__task_reschedule(struct ctrio_task *task, struct ctrio__outcome wake);
+static inline void ctrio__task_wake(struct ctrio_task *task, int code, void *value)
+{
+    ctrio__task_reschedule(task, (struct ctrio__outcome){code, value});
+}
+/* Gives back what a wake carries when no op will take it. */
+void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake);
+/* A cancellation or an interrupt is waiting for this task. */
+bool ctrio__task_cancel_pending(const struct ctrio_task *task);
+/* Tries to deliver what is pending; only the loop and scopes call it. */
+void ctrio__task_deliver(struct ctrio_task *task);
+void ctrio__task_deliver_interrupt(struct ctrio_task *task);
+/* Moves the task to another scope (NULL: none), delivering if that one is cancelled. */
+void ctrio__task_enter_scope(struct ctrio_task *task, struct ctrio_cancel_scope *scope);
+/* The task's step answered DONE with *final (stolen), or its coroutine was detached for good. */
+void ctrio__task_exit(struct ctrio_task *task, struct ctrio__outcome *final);
+/* An abort_fn for ops that have nothing to undo. */
+enum ctrio__abort ctrio__abort_simply(struct ctrio_task *task, const struct ctrio__outcome *why);
+
+#define ctrio__task_from(link, member) ctrio__container(link, struct ctrio_task, member)
+#endif

@@ -1,0 +1,8 @@
+/* seal.h - shuts a process in: from now on it may ask the system for memory, and exit. */
+#ifndef CTRIO_TESTS_SEAL_H
+#define CTRIO_TESTS_SEAL_H
+#include <stdbool.h>
+
+/* Any other system call kills the process.  False: the system cannot do that. */
+bool seal_process(void);
+#endif

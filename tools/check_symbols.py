@@ -1,0 +1,105 @@
+"""Rule 1 of simulation: only the native files call the machine; tables in symbols.toml.
+
+Also that the extension exports its entry point and nothing else.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bootstrap
+from c_build import compile_commands, strict_build
+from sources import relative, table
+
+COUNTER = re.compile(r"\b(rdtscp?|cntvct_el0|cntvctss_el0|rdtime)\b")
+
+
+def matches(name: str, patterns: list[str]) -> bool:
+    """Whether a name fits one of these patterns of the shell."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def expand(entries: list[str], rules: dict[str, Any]) -> list[str]:
+    """Patterns with the groups (@pure) replaced by what they stand for."""
+    return [
+        pattern
+        for entry in entries
+        for pattern in (rules[entry[1:]] if entry[0] == "@" else [entry])
+    ]
+
+
+def longest(name: str, folders: dict[str, list[str]]) -> list[str] | None:
+    """The entry of the longest folder or file that fits, or None."""
+    holds = [key for key in folders if name == key or name.startswith(key + "/")]
+    return folders[max(holds, key=len)] if holds else None
+
+
+def nm(path: Path, *options: str) -> list[str]:
+    """The names that nm prints of an object or a library."""
+    command = ["nm", *options, "--format=posix", str(path)]
+    printed = subprocess.check_output(command, text=True)
+    return [line.split()[0].split("@")[0] for line in printed.splitlines() if line]
+
+
+def undefined_symbols(build: Path) -> Iterator[str]:
+    """Every symbol that an object of ours needs and may not use."""
+    rules = table("symbols.toml")
+    for source, target, _ in compile_commands(build):
+        name = relative(source)
+        allowed = longest(name, rules["allow"])
+        if not name.startswith("src/") or matches(name, rules["native"]):
+            continue
+        if allowed is None:
+            yield f"{name}: its folder is not in symbols.toml"
+            continue
+        patterns = expand(allowed, rules)
+        denied = longest(name, rules["deny"]) or []
+        for symbol in sorted(set(nm(target, "--undefined-only"))):
+            if matches(symbol, denied) or not matches(symbol, patterns):
+                yield f"{name}: may not use {symbol}"
+
+
+def counters(build: Path) -> Iterator[str]:
+    """Every object that reads the processor's clock outside the native files."""
+    rules = table("symbols.toml")
+    objdump = shutil.which("objdump")
+    for source, target, _ in compile_commands(build):
+        name = relative(source)
+        if not name.startswith("src/") or matches(name, rules["native"]):
+            continue
+        if objdump is not None:
+            command = [objdump, "-d", "--no-show-raw-insn", str(target)]
+            code = subprocess.check_output(command, text=True)
+        else:
+            code = source.read_text(encoding="utf-8")
+        if found := COUNTER.search(code):
+            yield f"{name}: reads the processor's clock ({found[1]})"
+
+
+def symbol_rule() -> Iterator[str]:
+    """Whatever calls the machine and is not native."""
+    build = strict_build(bootstrap.find_compiler("gcc"), "gcc")
+    yield from undefined_symbols(build)
+    yield from counters(build)
+
+
+def export_rule() -> Iterator[str]:
+    """What extensions built here export besides their entry point."""
+    allowed = table("symbols.toml")["exports"]["extension"]
+    strict_build(bootstrap.find_compiler("gcc"), "gcc")
+    build = bootstrap.BUILD
+    built = [
+        *build.glob("gcc/src/pyext/_ctrio*.so"),
+        *build.glob("venv/lib/python*/site-packages/ctrio/_ctrio*.so"),
+    ]
+    for path in built:
+        names = set(nm(path, "--dynamic", "--defined-only"))
+        for name in sorted(names.symmetric_difference(allowed)):
+            what = "exports" if name in names else "does not export"
+            yield f"{relative(path)}: {what} {name}"

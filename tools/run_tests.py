@@ -1,0 +1,329 @@
+"""Run every suite, print a line for each, and last the sum of all.
+
+A suite whose folder does not exist is not listed. What cannot be built ends the run;
+a failing suite does not. Names of suites on the command line choose among them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from pathlib import Path
+
+import bootstrap
+from bootstrap import BUILD, ROOT, BuildError, Python, SetupError
+from c_build import Outcome, compile_commands, log_path, run_programs, strict_build
+
+SUM = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
+TESTS = ROOT / "tests"
+SANITIZE = ("-Db_sanitize=address,undefined", "-Db_lundef=false")
+RELEASE = ("-Dbuildtype=release", "-Doptimization=2", "-Db_lto=true")
+ASSERT = ("-Dbuildtype=debugoptimized", "-Dc_args=-DCTRIO_SLOW_CHECKS")
+MINUTES = 60
+
+
+def call(command: list[str | Path], log: Path, limit: float, **env: str) -> int | None:
+    """Run a command into a log; its exit status, or None if it had to be ended."""
+    quiet = {"PYTHONDONTWRITEBYTECODE": "1", **env}
+    with log.open("wb") as out:
+        try:
+            return subprocess.run(
+                [str(part) for part in command],
+                cwd=ROOT,
+                env={**os.environ, **quiet},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                timeout=limit,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            return None
+
+
+def tail(log: Path, lines: int = 60) -> str:
+    """The end of a log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def counted(name: str, script: Path, limit: float) -> Outcome | None:
+    """Run a script of ours that ends with `N passed, N failed`."""
+    if not script.is_file():
+        return None
+    log, total = log_path(name), Outcome()
+    code = call([sys.executable, script], log, limit)
+    lines = log.read_text(errors="replace").splitlines()
+    found = SUM.match(lines[-1].strip()) if lines else None
+    if found:
+        total.passed, total.failed = int(found[1]), int(found[2])
+        total.skipped = int(found[3] or 0)
+    if code != 0 or found is None:
+        total.failed = max(total.failed, 1)
+        total.details.append(f"exit status {code}\n{tail(log)}")
+    return total
+
+
+def python_tests() -> list[Path]:
+    """The folders of tests/ that hold pytest's files, but for those run apart."""
+    apart = {"conformance", "examples", "support"}
+    return [
+        folder
+        for folder in sorted(TESTS.iterdir())
+        if folder.is_dir()
+        and folder.name not in apart
+        and any(folder.rglob("test_*.py"))
+    ]
+
+
+def pytest(name: str, venv: Path, folders: list[Path], **env: str) -> Outcome | None:
+    """Run pytest in an environment and count by its report."""
+    if not folders:
+        return None
+    log, report = log_path(name), BUILD / f"log/{name}.xml"
+    report.unlink(missing_ok=True)
+    command = [venv / "bin/python", "-m", "pytest", "-q", f"--junitxml={report}"]
+    options = ["-o", f"cache_dir={BUILD / 'pytest' / name}"]
+    code = call([*command, *options, *folders], log, 30 * MINUTES, **env)
+    total = Outcome()
+    if report.is_file():
+        for case in ElementTree.parse(report).getroot().iter("testcase"):
+            kinds = {child.tag for child in case}
+            total.failed += bool(kinds & {"failure", "error"})
+            total.skipped += "skipped" in kinds
+            total.passed += not kinds & {"failure", "error", "skipped"}
+    if code != 0:
+        total.failed = max(total.failed, 1)
+        total.details.append(f"exit status {code}\n{tail(log)}")
+    return total
+
+
+# --- the suites --------------------------------------------------------------------
+
+
+def style() -> Outcome | None:
+    """The rules on the sources themselves."""
+    return counted("style", ROOT / "tools/check_style.py", 10 * MINUTES)
+
+
+def c_gcc() -> Outcome | None:
+    """The C tests, built by gcc."""
+    return run_programs(strict_build(bootstrap.find_compiler("gcc"), "gcc"))
+
+
+def c_clang() -> Outcome | None:
+    """The C tests, built by clang."""
+    return run_programs(strict_build(bootstrap.find_compiler("clang"), "clang"))
+
+
+def sanitized() -> Path:
+    """The C tests with AddressSanitizer and UBSan; arrays grow one item at a time."""
+    compiler = bootstrap.sanitizing_compiler()
+    torture = "-Dc_args=-DCTRIO_TORTURE"
+    options = ("-Dpython=disabled", torture, *SANITIZE)
+    return bootstrap.meson_build("asan", *options, compiler=compiler)
+
+
+def c_asan() -> Outcome | None:
+    """The C tests under the sanitizers."""
+    return run_programs(sanitized())
+
+
+def c_asan_alloc() -> Outcome | None:
+    """The same with each allocation failing in turn."""
+    return run_programs(sanitized(), "alloc")
+
+
+def python_main() -> Outcome | None:
+    """The Python tests with the release build."""
+    return pytest("python", bootstrap.ensure_ctrio(), python_tests())
+
+
+def python_also() -> Outcome | None:
+    """The Python tests on a second CPython."""
+    if not (folders := python_tests()):
+        return None
+    python = bootstrap.second_python()
+    venv = bootstrap.ensure_other("also", python, *RELEASE)
+    total = pytest("also", venv, folders)
+    if total is not None:
+        total.note = f"CPython {'.'.join(map(str, python.version))}"
+    return total
+
+
+def python_debug() -> Outcome | None:
+    """The Python tests on a debug build, ctrio's assertions on."""
+    if not (folders := python_tests()):
+        return None
+    python = bootstrap.debug_python()
+    venv = bootstrap.ensure_other("debug", python, *ASSERT)
+    total = pytest("debug", venv, folders)
+    if total is not None:
+        total.note = f"CPython {'.'.join(map(str, python.version))}, {python.soabi}"
+    return total
+
+
+def python_asan() -> Outcome | None:
+    """The Python tests with the sanitizers in the extension."""
+    if not (folders := python_tests()):
+        return None
+    python = bootstrap.main_python()
+    venv = bootstrap.ensure_other("asan", python, *ASSERT, *SANITIZE)
+    gcc = bootstrap.find_compiler("gcc")
+    libraries = [
+        subprocess.check_output([gcc, f"-print-file-name={name}"], text=True).strip()
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    return pytest(
+        "asan-python",
+        venv,
+        folders,
+        LD_PRELOAD=" ".join(libraries),
+        ASAN_OPTIONS="detect_leaks=0",
+        UBSAN_OPTIONS="halt_on_error=1:print_stacktrace=1",
+        PYTHONMALLOC="malloc",
+        CTRIO_SANITIZED="1",
+    )
+
+
+def nogil_headers() -> Python:
+    """A CPython whose headers know free threading.
+
+    Raises:
+        SetupError: there is none.
+    """
+    found = next(bootstrap.find_pythons("3.14", "3.13"), None)
+    found = found or bootstrap.maven_python()
+    if found is None:
+        raise SetupError(bootstrap.missing("headers of CPython 3.13", "python3.13-dev"))
+    return found
+
+
+def nogil() -> Outcome | None:
+    """Whether the extension compiles for a CPython without the GIL."""
+    sources = [
+        (source, command)
+        for source, _, command in compile_commands(
+            strict_build(bootstrap.find_compiler("gcc"), "gcc")
+        )
+        if "pyext" in source.parts
+    ]
+    if not sources:
+        return None
+    python, total = nogil_headers(), Outcome()
+    total.note = f"compiled only, headers of {'.'.join(map(str, python.version))}"
+    folder = BUILD / "nogil"
+    folder.mkdir(exist_ok=True)
+    for source, command in sources:
+        kept = [part for part in command if not re.search(r"include/python3", part)]
+        kept = kept[: kept.index("-o")] if "-o" in kept else kept
+        drop = ("-isystem", "-MD", "-MQ", "-MF", "-Werror")
+        flags = [part for part in kept if part not in drop and not part.endswith(".d")]
+        flags = [part for part in flags if not part.endswith(".o")]
+        more = ["-DPy_GIL_DISABLED=1", "-isystem", python.include]
+        more += ["-Werror=implicit-function-declaration", "-Werror=int-conversion"]
+        more += ["-Werror=incompatible-pointer-types", "-c", str(source)]
+        log, output = log_path("nogil"), folder / f"{source.stem}.o"
+        command_line = shlex.join([*flags, *more, "-o", str(output)])
+        there = f"cd {shlex.quote(str(BUILD / 'gcc'))} && {command_line}"
+        if call(["sh", "-c", there], log, 5 * MINUTES) == 0:
+            total.passed += 1
+        else:
+            total.fail(f"{source.name}:\n{tail(log)}")
+    return total
+
+
+def harness() -> Outcome | None:
+    """The tests of what runs trio's own tests."""
+    files = sorted((TESTS / "conformance").glob("test_*.py"))
+    return pytest("harness", bootstrap.ensure_ctrio(), files) if files else None
+
+
+def conformance() -> Outcome | None:
+    """Trio's own tests."""
+    script = TESTS / "conformance/run.py"
+    if not script.is_file():
+        return None
+    bootstrap.ensure_ctrio()
+    return counted("conformance", script, 30 * MINUTES)
+
+
+def examples() -> Outcome | None:
+    """Every program of examples/, run."""
+    folder = TESTS / "examples"
+    if not any(folder.glob("test_*.py")):
+        return None
+    return pytest("examples", bootstrap.ensure_ctrio(), [folder])
+
+
+SUITES: dict[str, Callable[[], Outcome | None]] = {
+    "style": style,
+    "gcc": c_gcc,
+    "clang": c_clang,
+    "asan": c_asan,
+    "asan-alloc": c_asan_alloc,
+    "python": python_main,
+    "python-also": python_also,
+    "python-debug": python_debug,
+    "nogil": nogil,
+    "harness": harness,
+    "conformance": conformance,
+    "examples": examples,
+}
+ON_REQUEST = {"asan-python": python_asan}
+
+
+def run_suite(name: str, suite: Callable[[], Outcome | None]) -> tuple[Outcome, bool]:
+    """Run one suite and print its line.
+
+    Returns:
+        What it counted, and whether the run may go on.
+    """
+    start, goes_on = time.monotonic(), True
+    try:
+        total = suite()
+    except SetupError as reason:
+        total = Outcome(skipped=1, note=f"skipped: {reason}")
+    except BuildError as problem:
+        total, goes_on = Outcome(note="cannot be built"), False
+        total.fail(str(problem))
+    if total is None:
+        return Outcome(), True
+    seconds = time.monotonic() - start
+    counts = f"{total.passed:5} passed {total.failed:4} failed"
+    counts += f" {total.skipped:4} skipped"
+    for text in total.details:
+        print(f"--- {name}: {text}")
+    print(f"{name:14}{counts} {seconds:7.1f} s  {total.note}".rstrip(), flush=True)
+    return total, goes_on
+
+
+def main() -> int:
+    """Run the suites that were asked for, or all."""
+    known = {**SUITES, **ON_REQUEST}
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("suite", nargs="*", help=", ".join(known))
+    names = parser.parse_args().suite or list(SUITES)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(known)}")
+    sums = Outcome()
+    for name in names:
+        total, goes_on = run_suite(name, known[name])
+        sums.passed += total.passed
+        sums.failed += total.failed
+        sums.skipped += total.skipped
+        if not goes_on:
+            break
+    skipped = f", {sums.skipped} skipped" if sums.skipped else ""
+    print(f"{sums.passed} passed, {sums.failed} failed{skipped}", flush=True)
+    return 1 if sums.failed or not sums.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

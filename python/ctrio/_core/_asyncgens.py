@@ -1,0 +1,171 @@
+"""Async generators that nobody closed.
+
+Python tells the run loop of each async generator when it is first iterated, and of
+each that is dropped half way. Trio closes them in a cancelled scope, where they can
+clean up but not wait: dropped ones at once, the others when the run ends.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+import weakref
+
+from .. import _ctrio
+from .._util import TYPE_CHECKING, name_asyncgen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import AsyncGeneratorType
+    from typing import Any, NoReturn, TypeAlias
+
+    from .._ctrio import Runner
+
+    AsyncGenerator: TypeAlias = AsyncGeneratorType[object, NoReturn]
+
+
+@_ctrio.disable_ki_protection
+def _call_unprotected(fn: Callable[..., object], *args: object) -> object:
+    return fn(*args)
+
+
+class AsyncGenerators:
+    """The async generators of one run.
+
+    Attributes:
+        alive: Those that have been iterated in a task and not been closed. Weak
+            during the run; at its end a plain set, so that none is collected while
+            they are being closed.
+        foreign: The `id` of each that was first iterated outside a task, in guest
+            mode; the finalizer takes it out before the id can be used again.
+        too_late: Those collected after the system nursery has closed.
+    """
+
+    def __init__(self) -> None:
+        self.alive: weakref.WeakSet[AsyncGenerator] | set[AsyncGenerator]
+        self.alive = weakref.WeakSet()
+        self.foreign: set[int] = set()
+        self.too_late: set[AsyncGenerator] = set()
+
+    def install_hooks(self, runner: Runner) -> None:
+        """Have Python report async generators of this thread to a run.
+
+        Args:
+            runner: The run, which is just beginning.
+        """
+        self.prev_hooks = sys.get_asyncgen_hooks()
+
+        def firstiter(agen: AsyncGenerator) -> None:
+            if _ctrio.in_trio_task():
+                self.alive.add(agen)
+                return
+            self.foreign.add(id(agen))
+            if self.prev_hooks.firstiter is not None:
+                self.prev_hooks.firstiter(agen)
+
+        @_ctrio.enable_ki_protection
+        def finalizer(agen: AsyncGenerator) -> None:
+            if id(agen) in self.foreign:
+                self.foreign.remove(id(agen))
+                self._finalize_foreign(agen)
+            else:
+                self._finalize_ours(agen, runner)
+
+        sys.set_asyncgen_hooks(
+            firstiter=firstiter,  # type: ignore[arg-type]  # typeshed has the ABC
+            finalizer=finalizer,  # type: ignore[arg-type]
+        )
+
+    def _finalize_ours(self, agen: AsyncGenerator, runner: Runner) -> None:
+        name = name_asyncgen(agen)
+        # The garbage collector may be in any thread, in the middle of anything.
+        runner.entry_queue.run_sync_soon(self._close_abandoned, agen, name, runner)
+        # Last, because a filter may turn the warning into an exception.
+        warnings.warn(
+            f"Async generator {name!r} was garbage collected before it "
+            "had been exhausted. Surround its use in 'async with "
+            "aclosing(...):' to ensure that it gets cleaned up as soon as "
+            "you're done using it.",
+            ResourceWarning,
+            stacklevel=3,
+            source=agen,
+        )
+
+    def _close_abandoned(self, agen: AsyncGenerator, name: str, runner: Runner) -> None:
+        try:
+            runner.spawn_system_task(
+                self._finalize_one,
+                agen,
+                name,
+                name=f"close asyncgen {name} (abandoned)",
+            )
+        except RuntimeError:
+            # The system nursery is closed and finalize_remaining has not begun.
+            self.too_late.add(agen)
+
+    def _finalize_foreign(self, agen: AsyncGenerator) -> None:
+        finalizer = self.prev_hooks.finalizer
+        if finalizer is not None:
+            _call_unprotected(finalizer, agen)
+            return
+        # Nobody is there: do as Python does without hooks, which is one step.
+        closer: Any = agen.aclose()
+        try:
+            _call_unprotected(closer.send, None)
+        except StopIteration:
+            return
+        raise RuntimeError(
+            f"Non-Trio async generator {name_asyncgen(agen)!r} awaited something "
+            "during finalization; install a finalization hook to "
+            "support this, or wrap it in 'async with aclosing(...):'",
+        )
+
+    async def finalize_remaining(self, runner: Runner) -> None:
+        """Close all that are left.
+
+        Args:
+            runner: The run, of which only the init task and the one that serves the
+                entry queue are left.
+        """
+        assert len(runner.tasks) == 2
+        self.alive = set(self.alive)
+        # Let the finalizers that are in the entry queue by now run.
+        runner.entry_queue.run_sync_soon(_ctrio.reschedule, runner.init_task)
+        await _ctrio.wait_task_rescheduled(_never_aborted)
+        self.alive.update(self.too_late)
+        self.too_late.clear()
+        # One at a time: closing one may iterate another, which must not be in the
+        # middle of being closed then. Closing may also begin new ones.
+        while self.alive:
+            batch, self.alive = self.alive, set()
+            for agen in batch:
+                await self._finalize_one(agen, name_asyncgen(agen))
+
+    async def _finalize_one(self, agen: AsyncGenerator, name: str) -> None:
+        try:
+            # Cancelled inside, so it cannot take long; shielded, so nothing comes out.
+            with _ctrio.CancelScope(shield=True) as scope:
+                scope.cancel(
+                    reason="disallow async work when closing async generators "
+                    "during trio shutdown"
+                )
+                await agen.aclose()
+        except BaseException:
+            import logging
+
+            logging.getLogger("trio.async_generator_errors").exception(
+                "Exception ignored during finalization of async generator %r -- "
+                "surround your use of the generator in 'async with aclosing(...):' "
+                "to raise exceptions like this in the context where they're generated",
+                name,
+            )
+
+    def close(self) -> None:
+        """Give the hooks back to whoever had them before."""
+        sys.set_asyncgen_hooks(*self.prev_hooks)
+
+
+def _never_aborted(raise_cancel: Callable[[], NoReturn]) -> Any:
+    from ._traps import Abort
+
+    return Abort.FAILED

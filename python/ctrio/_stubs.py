@@ -1,0 +1,397 @@
+"""The async functions of the C core as Python has them: never run, only looked at.
+
+`inspect`, `help()`, Sphinx, `unittest.mock` and debuggers ask a function for its code,
+its signature, its annotations, its docstring. The functions of the core answer with
+what stands here under the same name. Nothing imports this before somebody asks.
+"""
+
+from __future__ import annotations
+
+from ._util import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+    from typing import Any, NoReturn
+
+    from outcome import Outcome
+    from typing_extensions import Buffer
+
+    from . import _ctrio
+    from ._core import Abort, RaiseCancelT, Task
+    from ._ctrio import _Waitable
+
+__all__: list[str] = []
+
+
+async def checkpoint() -> None:
+    """Let other tasks run, and let this one be cancelled."""
+
+
+async def checkpoint_if_cancelled() -> None:
+    """Let this task be cancelled, if it is to be; else do nothing.
+
+    With `cancel_shielded_checkpoint` after it this makes a whole checkpoint.
+    """
+
+
+async def cancel_shielded_checkpoint() -> None:
+    """Let other tasks run; this one is not cancelled here."""
+
+
+async def sleep(seconds: float) -> None:
+    """Sleep.
+
+    Args:
+        seconds: How long. 0 is a checkpoint.
+
+    Raises:
+        ValueError: It is negative or no number.
+    """
+
+
+async def sleep_until(deadline: float) -> None:
+    """Sleep until a certain time.
+
+    Args:
+        deadline: The time, by `trio.current_time`. In the past, a checkpoint.
+
+    Raises:
+        ValueError: It is no number.
+    """
+
+
+async def sleep_forever() -> NoReturn:
+    """Sleep until cancelled.
+
+    Raises:
+        RuntimeError: Somebody has rescheduled the task.
+    """
+    raise NotImplementedError
+
+
+async def wait_all_tasks_blocked(cushion: float = 0.0) -> None:
+    """Wait until all other tasks wait for something; for tests.
+
+    Args:
+        cushion: For how many real seconds they have to. Tasks that ask with the
+            shortest time are woken first, and then the others start anew.
+    """
+
+
+async def wait_task_rescheduled(
+    abort_func: Callable[[RaiseCancelT], Abort],
+) -> Any:
+    """Sleep until somebody calls `reschedule`: what all waiting is made of.
+
+    Whoever calls this has made sure that somebody will, exactly once.
+
+    Args:
+        abort_func: Called at most once, if the task is cancelled meanwhile. It undoes
+            what would have led to the rescheduling, and returns `Abort.SUCCEEDED`;
+            or it returns `Abort.FAILED`, and the task sleeps on. Its argument raises
+            the `Cancelled` when called; to be kept for later if it failed.
+
+    Returns:
+        The value that the task is rescheduled with; if it is an error, it is raised.
+    """
+
+
+async def permanently_detach_coroutine_object(
+    final_outcome: Outcome[object],
+) -> Any:
+    """Take the coroutine of this task away from Trio, for another library to run.
+
+    Args:
+        final_outcome: What the task is to exit with, at once.
+
+    Returns:
+        What the other library sends.
+
+    Raises:
+        RuntimeError: The task has nurseries.
+    """
+
+
+async def temporarily_detach_coroutine_object(
+    abort_func: Callable[[RaiseCancelT], Abort],
+) -> Any:
+    """Lend the coroutine of this task to another library.
+
+    The task sleeps until `reattach_detached_coroutine_object` is called in it.
+
+    Args:
+        abort_func: As for `wait_task_rescheduled`, but must return `Abort.FAILED`.
+
+    Returns:
+        What the other library sends.
+    """
+
+
+async def reattach_detached_coroutine_object(task: Task, yield_value: object) -> None:
+    """Give a coroutine back to its task; to be called in that coroutine.
+
+    Args:
+        task: The task.
+        yield_value: What the library that has it gets, to tell it to let go.
+
+    Raises:
+        RuntimeError: It is not this task's coroutine.
+    """
+
+
+async def wait_readable(fd: _Waitable) -> None:
+    """Wait until there is something to read.
+
+    Args:
+        fd: A descriptor, or something that has one.
+
+    Raises:
+        trio.BusyResourceError: Another task is waiting for the same.
+        trio.ClosedResourceError: Somebody has called `notify_closing`.
+    """
+
+
+async def wait_writable(fd: _Waitable) -> None:
+    """Wait until there is room to write.
+
+    Args:
+        fd: A descriptor, or something that has one.
+
+    Raises:
+        trio.BusyResourceError: Another task is waiting for the same.
+        trio.ClosedResourceError: Somebody has called `notify_closing`.
+    """
+
+
+class _Acquirable:
+    """Stands for all that can be acquired and released."""
+
+    async def __aenter__(self) -> None:
+        """Acquire it."""
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Release it; no checkpoint."""
+
+
+class CancelScope:
+    """Stands for the class of the same name, and so on."""
+
+    def __enter__(self) -> _ctrio.CancelScope:
+        """Open the scope, around what follows in this task."""
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        etype: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> bool:
+        """Close the scope, and catch the cancellation if it is this scope's."""
+        raise NotImplementedError
+
+
+class NurseryManager:
+    async def __aenter__(self) -> _ctrio.Nursery:
+        """Open the nursery; no checkpoint."""
+        raise NotImplementedError
+
+    async def __aexit__(
+        self,
+        etype: type[BaseException] | None,
+        exc: BaseException | None,
+        tb: TracebackType | None,
+    ) -> bool:
+        """Wait for all tasks in the nursery, and raise what they have raised."""
+        raise NotImplementedError
+
+
+class Nursery:
+    async def start(
+        self,
+        async_fn: Callable[..., Awaitable[object]],
+        *args: object,
+        name: object = None,
+    ) -> Any:
+        """Start a task, and wait until it says that it is ready.
+
+        Until then it runs as if it had been called here: its errors are raised here,
+        and cancelling this cancels it.
+
+        Args:
+            async_fn: What the task runs. It gets a keyword argument `task_status`,
+                whose `started` it has to call.
+            args: Its arguments.
+            name: The name of the task; by default that of the function.
+
+        Returns:
+            What it has passed to `started`.
+
+        Raises:
+            RuntimeError: It has ended without calling `started`; or the nursery is
+                closed.
+        """
+
+
+class ParkingLot:
+    async def park(self) -> None:
+        """Wait until woken by `unpark`.
+
+        Raises:
+            trio.BrokenResourceError: The lot is broken, or breaks meanwhile.
+        """
+
+
+class Event:
+    async def wait(self) -> None:
+        """Wait until the event has happened."""
+
+
+class CapacityLimiter(_Acquirable):
+    async def acquire(self) -> None:
+        """Borrow a token for this task, waiting until there is one.
+
+        Raises:
+            RuntimeError: It has one already.
+        """
+
+    async def acquire_on_behalf_of(self, borrower: object) -> None:
+        """Borrow a token for something else, waiting until there is one.
+
+        Args:
+            borrower: Anything hashable.
+
+        Raises:
+            RuntimeError: It has one already.
+        """
+
+
+class Semaphore(_Acquirable):
+    async def acquire(self) -> None:
+        """Count down, waiting until the count is above zero."""
+
+
+class _Lock(_Acquirable):
+    async def acquire(self) -> None:
+        """Take the lock, waiting until it is free.
+
+        Raises:
+            trio.BrokenResourceError: The task that has it has ended.
+        """
+
+
+class Lock(_Lock):
+    pass
+
+
+class StrictFIFOLock(_Lock):
+    pass
+
+
+class Condition(_Lock):
+    async def wait(self) -> None:
+        """Release the lock, wait to be notified, and take the lock again.
+
+        Also when cancelled: this then waits for the lock, and is cancelled after.
+
+        Raises:
+            RuntimeError: This task does not have the lock.
+        """
+
+
+class MemorySendChannel:
+    async def __aenter__(self) -> _ctrio.MemorySendChannel[Any]:
+        """Return the channel itself; no checkpoint."""
+        raise NotImplementedError
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close this end."""
+
+    async def send(self, value: Any) -> None:
+        """Send an object, waiting until there is room or somebody takes it.
+
+        Raises:
+            trio.BrokenResourceError: All receiving ends are closed.
+            trio.ClosedResourceError: This end was closed, perhaps meanwhile.
+        """
+
+    async def aclose(self) -> None:
+        """Close this end; a checkpoint."""
+
+
+class MemoryReceiveChannel:
+    async def __aenter__(self) -> _ctrio.MemoryReceiveChannel[Any]:
+        """Return the channel itself; no checkpoint."""
+        raise NotImplementedError
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close this end."""
+
+    async def __anext__(self) -> Any:
+        """Return the next object."""
+
+    async def receive(self) -> Any:
+        """Wait for an object and return it; the tasks that wait get one in turn.
+
+        Raises:
+            trio.EndOfChannel: All sending ends are closed, nothing is left.
+            trio.ClosedResourceError: This end was closed, perhaps meanwhile.
+        """
+
+    async def aclose(self) -> None:
+        """Close this end; a checkpoint."""
+
+
+class SocketBase:
+    async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
+        """Receive some data."""
+        raise NotImplementedError
+
+    async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
+        """Receive some data into a buffer; return how much."""
+        raise NotImplementedError
+
+    async def send(self, data: Buffer, flags: int = 0, /) -> int:
+        """Send some of the data; return how much."""
+        raise NotImplementedError
+
+    async def _accept(self) -> tuple[int, Any]:
+        raise NotImplementedError
+
+    async def _connect(self, address: Any) -> None:
+        raise NotImplementedError
+
+
+class SocketStreamBase:
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Send all of the data; see `trio.abc.SendStream.send_all`."""
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until there may be room for more data."""
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        """Wait for data and return some; nothing is returned at the end only."""
+        raise NotImplementedError
+
+
+class IOManagerBase:
+    async def wait_readable(self, fd: _Waitable) -> None:
+        """Wait until there is something to read."""
+
+    async def wait_writable(self, fd: _Waitable) -> None:
+        """Wait until there is room to write."""

@@ -1,0 +1,95 @@
+/* calls.h - calls from the core into Python that are not task steps.
+ *
+ * Between begin and end a KeyboardInterrupt is deferred: the handler stops its walk at this frame
+ * (ki.c).  The mark lives in the run, not in the thread: greenlets switch under us. */
+#ifndef CTRIO_PYEXT_CALLS_H
+#define CTRIO_PYEXT_CALLS_H
+#include "pyext/coroutine.h"
+
+/* Both accept NULL, and keep an exception that is set. */
+PyObject *ctrio__callout_begin(struct ctrio__py_runner *runner);
+void ctrio__callout_end(struct ctrio__py_runner *runner, PyObject *previous);
+
+/* The run is broken: the current exception (there is one) becomes a TrioInternalError's cause. */
+void ctrio__runner_fail(struct ctrio__py_runner *runner);
+
+/* Spawns async_fn(*args) as Trio's spawn_impl does; `nursery` may be NULL (init).  A new
+ * reference to the task; NULL with an error. */
+PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames, struct ctrio_nursery *nursery,
+                       PyObject *name, bool system, PyObject *context);
+/* Runs call(*args) soon in the run; [any thread that holds the GIL].  -1 with an error. */
+int ctrio__run_sync_soon(struct ctrio__py_runner *runner, PyObject *fn, PyObject *args,
+                         bool idempotent);
+struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObject *coro,
+                                        PyObject *context, PyObject *name, bool system);
+/* A step of a task, the front end's resume. */
+enum ctrio__step ctrio__py_resume(struct ctrio_task *task, struct ctrio__outcome *io);
+
+/* scope.c */
+PyObject *ctrio__scope_make(struct ctrio__state *state);
+/* An entered scope holds a reference to itself until it is closed: the kernel links it. */
+void ctrio__scope_hold(struct ctrio__py_scope *self);
+void ctrio__scope_let_go(struct ctrio__py_scope *self); /* no-op while it is open */
+/* Opens it in the task; -1 with RuntimeError if it was used before. */
+int ctrio__scope_enter(struct ctrio__py_scope *self, struct ctrio__py_task *task);
+void ctrio__scope_exit(struct ctrio__py_scope *self, struct ctrio__py_task *task,
+                       struct ctrio__outcome *io);
+/* nursery.c: a new open nursery (its scope entered) of the task */
+struct ctrio__py_nursery *ctrio__nursery_make(struct ctrio__state *state, bool strict);
+int ctrio__nursery_enter(struct ctrio__py_nursery *self, struct ctrio__py_task *task);
+
+void ctrio__py_nursery_release(struct ctrio_nursery *nursery);
+int ctrio__nursery_refuse_closed(const struct ctrio__py_nursery *self);
+/* Splits name= off the keywords of start_soon and start: only it is ours. */
+int ctrio__take_name(const char *function, PyObject *const *args, Py_ssize_t nargs,
+                     PyObject *kwnames, PyObject **name);
+
+/* context.c: a run starts or ends */
+int ctrio__context_note(struct ctrio__state *state, PyObject *runner, bool begins);
+/* lot.c: the front end's lot_broken */
+void ctrio__py_lot_broken(struct ctrio_parking_lot *lot, struct ctrio_task *task);
+/* runner.c */
+struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state, PyObject *clock,
+                                           PyObject *instruments, bool strict,
+                                           bool ki_at_checkpoints);
+/* run.c */
+int ctrio__runner_open(struct ctrio__py_runner *runner, PyObject *clock, PyObject *instruments);
+int ctrio__runner_start(struct ctrio__py_runner *runner);
+void ctrio__runner_close(struct ctrio__py_runner *runner);
+/* The hook that finalises asynchronous generators. */
+enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__outcome *io);
+/* current.c */
+PyObject *ctrio__runner_statistics(struct ctrio__py_runner *runner);
+PyObject *ctrio__spawn_system(struct ctrio__py_runner *runner, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *kwnames);
+/* traps.c: reschedule(task, next_send=None) */
+PyObject *ctrio__reschedule(struct ctrio__state *state, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames);
+/* token.c */
+PyObject *ctrio__token_make(struct ctrio__py_runner *runner, enum ctrio__type_id type);
+/* module.c: everything that bind() must have given is there */
+int ctrio__check_bound(struct ctrio__state *state);
+
+/* ki.c: from ctrio__run_open on, to after ctrio__run_close.  After the removal nobody sets
+ * run.interrupt_pending any more: look at it then. */
+bool ctrio__ki_install(struct ctrio__py_runner *runner); /* false with an error */
+void ctrio__ki_remove(struct ctrio__py_runner *runner);
+/* instrument.c: the kernel's hooks.  Setup comes after ctrio__run_open: it fills in those of
+ * run.hooks that are its own, and leaves the others.  -1 with an error. */
+extern const struct ctrio__hooks ctrio__py_hooks;
+int ctrio__instruments_setup(struct ctrio__py_runner *runner, PyObject *instruments);
+/* before_run, after_run.  `arg` may be NULL. */
+void ctrio__instruments_call(struct ctrio__py_runner *runner, const char *hook, PyObject *arg);
+/* batch_order.c: the hook, and whether this run begins with it.  -1 with an error. */
+void ctrio__batch_order(struct ctrio_run *run, struct ctrio_task **batch, size_t count);
+int ctrio__batch_order_choose(struct ctrio__py_runner *runner);
+/* clock.c.  Setup comes before ctrio__run_open, which wants the kernel_clock it sets; runner->os
+ * is there, `clock` may be NULL or None.  -1 with an error. */
+int ctrio__clock_setup(struct ctrio__py_runner *runner, PyObject *clock);
+/* The time for somebody who can be told that a clock of the user's raised: -1 with that error.
+ * ctrio__run_time has nobody to tell, and fails the run. */
+int ctrio__clock_read(struct ctrio__py_runner *runner, double *out);
+/* What current_clock() gives: a new reference. */
+PyObject *ctrio__runner_clock(struct ctrio__py_runner *runner);
+#endif

@@ -1,0 +1,566 @@
+/* coroutine.c - one step function behind all the ways into a coroutine.
+ *
+ * Which slot `await` calls differs between versions (compat.h), with tracing on 3.10 and 3.11, and
+ * for value results; so every entry ends in ctrio__coroutine_step.  Invariant: an op that is in
+ * any queue of the kernel belongs to a coroutine in CORO_PARKED; close, throw and dealloc take it
+ * out before anything else.
+ *
+ * There is no tp_iter: with it the object would be an abc.Generator as well, and the "wrong
+ * library" tests of Trio and others would misfire. */
+#include "pyext/coroutine.h"
+#include "pyext/outcome.h"
+
+struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self)
+{
+    struct ctrio__state *state = function->state;
+    PyTypeObject *type = state->types[TYPE_COROUTINE];
+    struct ctrio__coroutine *coro = state->free_coroutines;
+    if (coro != NULL) {
+        state->free_coroutines = (struct ctrio__coroutine *)coro->self;
+        state->free_count--;
+        PyObject_Init((PyObject *)coro, type);
+    } else {
+        coro = PyObject_GC_New(struct ctrio__coroutine, type);
+        if (coro == NULL)
+            return NULL;
+    }
+    coro->function = (struct ctrio__function *)Py_NewRef(function);
+    coro->self = Py_XNewRef(self);
+    coro->arg = NULL;
+    coro->arg2 = NULL;
+    coro->task = NULL;
+    coro->yield_value = NULL;
+    coro->origin = NULL;
+    coro->weakrefs = NULL;
+    coro->state = CORO_FRESH;
+    coro->finalized = false;
+    PyObject_GC_Track(coro);
+    return coro;
+}
+
+/* Gives back what the call and the op hold; the op is in no queue any more. */
+static void release(struct ctrio__coroutine *coro)
+{
+    const struct ctrio__async *async = coro->function->async;
+    if (coro->state == CORO_DONE)
+        return;
+    coro->state = CORO_DONE;
+    if (async->drop != NULL)
+        async->drop(coro);
+    Py_CLEAR(coro->self);
+    Py_CLEAR(coro->arg);
+    Py_CLEAR(coro->arg2);
+    Py_CLEAR(coro->yield_value);
+}
+
+/* The op will never be stepped again: out of every queue, on whichever thread we are. */
+static void abandon(struct ctrio__coroutine *coro)
+{
+    CTRIO_ASSERT(coro->state == CORO_PARKED);
+    struct ctrio__py_task *task = coro->task;
+    struct ctrio_task *kernel_task = &task->task;
+    coro->task = NULL;
+    coro->state = CORO_RUNNING; /* until release() */
+    if (kernel_task->run != NULL) {
+        ctrio__op_abandon(&coro->op.op, kernel_task);
+        if (kernel_task->state == CTRIO__TASK_PARKED) { /* nothing of the op may be asked again */
+            kernel_task->abort_fn = ctrio__abort_simply;
+            kernel_task->park_data = NULL;
+        }
+    }
+    Py_DECREF(task);
+}
+
+static int refuse(struct ctrio__coroutine *coro)
+{
+    if (coro->state == CORO_DONE)
+        PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited coroutine");
+    else
+        PyErr_SetString(PyExc_ValueError, "coroutine already executing");
+    return -1;
+}
+
+/* DONE: result or error. */
+static PySendResult finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io,
+                           PyObject **result)
+{
+    const struct ctrio__async *async = coro->function->async;
+    struct ctrio__state *state = coro->function->state;
+    if (async->finish != NULL)
+        *result = async->finish(coro, io);
+    else
+        *result = io->code >= 0 ? Py_NewRef(Py_None) : ctrio__raise(state, io);
+    release(coro);
+    return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
+}
+
+/* Somebody who assigns task.coro or task.context wants the next step to see it (greenback,
+ * pytest-trio): no checkpoint may go on without one then. */
+static uint32_t allow_shortcuts(struct ctrio__py_task *task)
+{
+    if (task == NULL)
+        return 0;
+    task->task.may_continue =
+        task->coro == task->step_coro && task->context == task->step_context && !task->poisoned;
+    return task->task.schedule_points;
+}
+
+static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *task,
+                         struct ctrio__outcome *io, PyObject **result)
+{
+    coro->state = CORO_RUNNING;
+    uint32_t before = allow_shortcuts(task);
+    enum ctrio__step answer = coro->op.op.kind->step(&coro->op.op, &task->task, io);
+    if (answer == CTRIO__DONE) {
+        if (task != NULL && task->task.schedule_points != before) /* gone on without a turn */
+            Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));
+        return finish(coro, io, result);
+    }
+    coro->state = CORO_PARKED;
+    if (coro->task == NULL)
+        coro->task = (struct ctrio__py_task *)Py_NewRef(task);
+    *result = coro->yield_value != NULL ? coro->yield_value : Py_NewRef(Py_None);
+    coro->yield_value = NULL;
+    return PYGEN_NEXT;
+}
+
+static PySendResult first_step(struct ctrio__coroutine *coro, PyObject *sent, PyObject **result)
+{
+    const struct ctrio__async *async = coro->function->async;
+    struct ctrio__outcome io = {0, NULL};
+    if (sent != NULL && sent != Py_None) {
+        PyErr_SetString(PyExc_TypeError, "can't send non-None value to a just-started coroutine");
+        return PYGEN_ERROR;
+    }
+    struct ctrio__py_task *task = async->outside_task ? ctrio__peek_task(coro->function->state)
+                                                      : ctrio__current_task(coro->function->state);
+    int begun = -1;
+    coro->state = CORO_RUNNING;
+    if (task != NULL || async->outside_task)
+        begun = async->begin(coro, task);
+    if (begun < 0) {
+        release(coro);
+        return PYGEN_ERROR;
+    }
+    if (begun > 0)
+        return finish(coro, &io, result);
+    return step(coro, task, &io, result);
+}
+
+static PySendResult later_step(struct ctrio__coroutine *coro, PyObject *sent, PyObject **result)
+{
+    struct ctrio__py_task *task = coro->task;
+    if (coro->function->async->raw) { /* another coroutine runner drives us now */
+        coro->task = NULL;
+        *result = Py_NewRef(sent != NULL ? sent : Py_None);
+        release(coro);
+        Py_DECREF(task);
+        return PYGEN_RETURN;
+    }
+    if (!task->has_wake || ctrio__peek_task(task->state) != task) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this coroutine was resumed by somebody else than the Trio scheduler, "
+                        "while it was waiting for something to happen");
+        return PYGEN_ERROR;
+    }
+    struct ctrio__outcome io = task->wake;
+    task->has_wake = false;
+    coro->task = NULL;
+    PySendResult answer = step(coro, task, &io, result);
+    Py_DECREF(task);
+    return answer;
+}
+
+static PySendResult coroutine_send(PyObject *self, PyObject *sent, PyObject **result)
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    *result = NULL;
+    if (coro->state == CORO_FRESH)
+        return first_step(coro, sent, result);
+    if (coro->state == CORO_PARKED)
+        return later_step(coro, sent, result);
+    refuse(coro);
+    return PYGEN_ERROR;
+}
+
+/* StopIteration(value), made by hand: half the price of the usual way, and right for tuples and
+ * exceptions too, which the usual way would unpack. */
+static void set_stop_iteration(PyObject *value)
+{
+    PyTypeObject *type = (PyTypeObject *)PyExc_StopIteration;
+    PyObject *empty = PyTuple_New(0);
+    PyObject *stop = empty != NULL ? type->tp_new(type, empty, NULL) : NULL;
+    Py_XDECREF(empty);
+    if (stop == NULL) {
+        Py_DECREF(value);
+        return;
+    }
+    Py_XSETREF(((PyStopIterationObject *)stop)->value, value);
+    PyErr_SetRaisedException(stop);
+}
+
+static PyObject *coroutine_iternext(PyObject *self)
+{
+    PyObject *result;
+    switch (coroutine_send(self, Py_None, &result)) {
+    case PYGEN_NEXT:
+        return result;
+    case PYGEN_RETURN:
+        if (result == Py_None)
+            Py_DECREF(result); /* NULL without an error says the same for nothing */
+        else
+            set_stop_iteration(result);
+        return NULL;
+    default:
+        return NULL;
+    }
+}
+
+static PyObject *coroutine_send_method(PyObject *self, PyObject *value)
+{
+    PyObject *result;
+    switch (coroutine_send(self, value, &result)) {
+    case PYGEN_NEXT:
+        return result;
+    case PYGEN_RETURN: {
+        PyObject *args = result == Py_None ? PyTuple_New(0) : PyTuple_Pack(1, result);
+        PyObject *stop = args != NULL ? PyObject_Call(PyExc_StopIteration, args, NULL) : NULL;
+        Py_XDECREF(args);
+        Py_DECREF(result);
+        if (stop != NULL)
+            PyErr_SetRaisedException(stop);
+        return NULL;
+    }
+    default:
+        return NULL;
+    }
+}
+
+static PyObject *coroutine_close(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    if (coro->state == CORO_RUNNING) {
+        refuse(coro);
+        return NULL;
+    }
+    if (coro->state == CORO_PARKED)
+        abandon(coro);
+    release(coro);
+    Py_RETURN_NONE;
+}
+
+/* throw(exception) or throw(type, value, traceback), as on every version. */
+static PyObject *thrown_exception(PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *type = args[0];
+    PyObject *value = nargs > 1 && args[1] != Py_None ? args[1] : NULL;
+    PyObject *traceback = nargs > 2 && args[2] != Py_None ? args[2] : NULL;
+    PyObject *exception;
+    if (PyExceptionInstance_Check(type)) {
+        exception = Py_NewRef(type);
+    } else if (PyExceptionClass_Check(type)) {
+        if (value != NULL && PyObject_IsInstance(value, type) > 0)
+            exception = Py_NewRef(value);
+        else
+            exception =
+                value != NULL ? PyObject_CallOneArg(type, value) : PyObject_CallNoArgs(type);
+    } else {
+        PyErr_SetString(PyExc_TypeError,
+                        "exceptions must be classes or instances deriving from BaseException");
+        return NULL;
+    }
+    if (exception != NULL && traceback != NULL &&
+        PyException_SetTraceback(exception, traceback) < 0)
+        Py_CLEAR(exception);
+    return exception;
+}
+
+static PyObject *coroutine_throw(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    if (nargs < 1 || nargs > 3) {
+        PyErr_Format(PyExc_TypeError, "throw expected 1 to 3 arguments, got %zd", nargs);
+        return NULL;
+    }
+    if (coro->state == CORO_RUNNING || coro->state == CORO_DONE) {
+        refuse(coro);
+        return NULL;
+    }
+    PyObject *exception = thrown_exception(args, nargs);
+    if (exception == NULL)
+        return NULL;
+    if (coro->state == CORO_PARKED)
+        abandon(coro);
+    release(coro);
+    ctrio__raise_object(exception);
+    return NULL;
+}
+
+static PyObject *coroutine_await(PyObject *self)
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    if (coro->state == CORO_PARKED || coro->state == CORO_RUNNING) {
+        PyErr_SetString(PyExc_RuntimeError, "coroutine is being awaited already");
+        return NULL;
+    }
+    return Py_NewRef(self);
+}
+
+/* --- the wrapper that x.__await__() gives, with what a generator-like must have ---- */
+
+struct wrapper {
+    PyObject_HEAD
+    PyObject *coroutine;
+};
+
+static PyObject *coroutine_await_method(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *awaited = coroutine_await(self);
+    if (awaited == NULL)
+        return NULL;
+    PyTypeObject *type =
+        ((struct ctrio__coroutine *)self)->function->state->types[TYPE_COROUTINE_WRAPPER];
+    struct wrapper *made = PyObject_GC_New(struct wrapper, type);
+    if (made == NULL) {
+        Py_DECREF(awaited);
+        return NULL;
+    }
+    made->coroutine = awaited;
+    PyObject_GC_Track(made);
+    return (PyObject *)made;
+}
+static PyObject *wrapper_next(PyObject *self)
+{
+    return coroutine_send_method(((struct wrapper *)self)->coroutine, Py_None);
+}
+static PyObject *wrapper_send(PyObject *self, PyObject *value)
+{
+    return coroutine_send_method(((struct wrapper *)self)->coroutine, value);
+}
+static PyObject *wrapper_throw(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+{
+    return coroutine_throw(((struct wrapper *)self)->coroutine, args, nargs);
+}
+static PyObject *wrapper_close(PyObject *self, PyObject *ignored)
+{
+    return coroutine_close(((struct wrapper *)self)->coroutine, ignored);
+}
+static int wrapper_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((struct wrapper *)self)->coroutine);
+    return 0;
+}
+static void wrapper_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_XDECREF(((struct wrapper *)self)->coroutine);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+static PyMethodDef wrapper_methods[] = {
+    {"send", wrapper_send, METH_O, NULL},
+    {"throw", (PyCFunction)(void (*)(void))wrapper_throw, METH_FASTCALL, NULL},
+    {"close", wrapper_close, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL}};
+static PyType_Slot wrapper_slots[] = {
+    {Py_tp_methods, wrapper_methods}, {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, wrapper_next},   {Py_tp_traverse, wrapper_traverse},
+    {Py_tp_dealloc, wrapper_dealloc}, {0, NULL}};
+static PyType_Spec wrapper_spec = {.name = "ctrio._ctrio.coroutine_wrapper",
+                                   .basicsize = sizeof(struct wrapper),
+                                   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                                            Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                   .slots = wrapper_slots};
+
+/* --- what people look at ----------------------------------------------------------- */
+
+static PyObject *get_name(PyObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((struct ctrio__coroutine *)self)->function->name);
+}
+static PyObject *get_qualname(PyObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(((struct ctrio__coroutine *)self)->function->qualname);
+}
+static PyObject *get_code(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyObject_GetAttrString((PyObject *)((struct ctrio__coroutine *)self)->function,
+                                  "__code__");
+}
+/* A frame made on demand, with the stub's file, name and line: nothing is paid until somebody
+ * looks. */
+static PyObject *get_frame(PyObject *self, void *Py_UNUSED(closure))
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    if (coro->state == CORO_DONE)
+        Py_RETURN_NONE;
+    PyObject *code = get_code(self, NULL);
+    if (code == NULL)
+        return NULL;
+    PyCodeObject *stub = (PyCodeObject *)code;
+    PyCodeObject *empty = PyCode_NewEmpty(PyUnicode_AsUTF8(stub->co_filename),
+                                          PyUnicode_AsUTF8(stub->co_name), stub->co_firstlineno);
+    Py_DECREF(code);
+    if (empty == NULL)
+        return NULL;
+    PyObject *globals = PyDict_New();
+    PyFrameObject *frame =
+        globals != NULL ? PyFrame_New(PyThreadState_Get(), empty, globals, NULL) : NULL;
+    Py_XDECREF(globals);
+    Py_DECREF(empty);
+#if PY_VERSION_HEX < 0x030b0000 /* 3.11 leaves it empty */
+    if (frame != NULL)
+        Py_CLEAR(frame->f_back);
+#endif
+    return (PyObject *)frame;
+}
+static PyObject *get_await(PyObject *Py_UNUSED(self), void *Py_UNUSED(closure))
+{
+    Py_RETURN_NONE;
+}
+static PyObject *get_running(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((struct ctrio__coroutine *)self)->state == CORO_RUNNING);
+}
+static PyObject *get_suspended(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(((struct ctrio__coroutine *)self)->state == CORO_PARKED);
+}
+static PyObject *get_origin(PyObject *self, void *Py_UNUSED(closure))
+{
+    PyObject *origin = ((struct ctrio__coroutine *)self)->origin;
+    return Py_NewRef(origin != NULL ? origin : Py_None);
+}
+static PyObject *get_state(PyObject *self, void *Py_UNUSED(closure))
+{
+    static const char *const texts[] = {"CORO_CREATED", "CORO_SUSPENDED", "CORO_RUNNING",
+                                        "CORO_CLOSED"};
+    return PyUnicode_FromString(texts[((struct ctrio__coroutine *)self)->state]);
+}
+static PyObject *coroutine_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("<coroutine object %U at %p>",
+                                ((struct ctrio__coroutine *)self)->function->qualname, self);
+}
+
+/* --- life -------------------------------------------------------------------------- */
+
+static int coroutine_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(coro->function);
+    Py_VISIT(coro->self);
+    Py_VISIT(coro->arg);
+    Py_VISIT(coro->arg2);
+    Py_VISIT(coro->task);
+    Py_VISIT(coro->origin);
+    const struct ctrio__async *async = coro->function->async;
+    if (async->traverse != NULL && coro->state != CORO_DONE)
+        return async->traverse(coro, visit, arg);
+    return 0;
+}
+
+static int coroutine_clear(PyObject *self)
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    if (coro->state == CORO_PARKED)
+        abandon(coro);
+    release(coro);
+    Py_CLEAR(coro->origin);
+    return 0;
+}
+
+static void warn_never_awaited(PyObject *self)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *module = PyImport_ImportModule("warnings");
+    PyObject *result =
+        module != NULL ? PyObject_CallMethod(module, "_warn_unawaited_coroutine", "O", self) : NULL;
+    Py_XDECREF(module);
+    if (result == NULL)
+        PyErr_WriteUnraisable(self);
+    Py_XDECREF(result);
+    if (error != NULL)
+        PyErr_SetRaisedException(error);
+}
+
+static void coroutine_finalize(PyObject *self)
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    coro->finalized = true;
+    if (coro->state == CORO_FRESH)
+        warn_never_awaited(self);
+}
+
+static void coroutine_dealloc(PyObject *self)
+{
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    if (coro->state == CORO_FRESH && PyObject_CallFinalizerFromDealloc(self) < 0)
+        return; /* the warning has brought it back */
+    PyTypeObject *type = Py_TYPE(self);
+    struct ctrio__state *state = coro->function->state;
+    PyObject_GC_UnTrack(self);
+    if (coro->weakrefs != NULL)
+        PyObject_ClearWeakRefs(self);
+    if (coro->state == CORO_PARKED)
+        abandon(coro);
+    release(coro);
+    Py_CLEAR(coro->self); /* of a call whose arguments were refused */
+    Py_CLEAR(coro->arg);
+    Py_CLEAR(coro->arg2);
+    Py_CLEAR(coro->origin);
+    Py_CLEAR(coro->function);
+    /* The collector's "finalised" bit stays in a recycled header: an object that has warned would
+     * never warn again. */
+    if (CTRIO_FREELISTS && !coro->finalized && state->free_count < 512) {
+        coro->self = (PyObject *)state->free_coroutines;
+        state->free_coroutines = coro;
+        state->free_count++;
+    } else {
+        PyObject_GC_Del(self);
+    }
+    Py_DECREF(type);
+}
+
+static PyMethodDef coroutine_methods[] = {
+    {"send", coroutine_send_method, METH_O, NULL},
+    {"throw", (PyCFunction)(void (*)(void))coroutine_throw, METH_FASTCALL, NULL},
+    {"close", coroutine_close, METH_NOARGS, NULL},
+    {"__await__", coroutine_await_method, METH_NOARGS | METH_COEXIST, NULL},
+    {NULL, NULL, 0, NULL}};
+static PyGetSetDef coroutine_getset[] = {{"__name__", get_name, NULL, NULL, NULL},
+                                         {"__qualname__", get_qualname, NULL, NULL, NULL},
+                                         {"cr_code", get_code, NULL, NULL, NULL},
+                                         {"cr_frame", get_frame, NULL, NULL, NULL},
+                                         {"cr_await", get_await, NULL, NULL, NULL},
+                                         {"cr_running", get_running, NULL, NULL, NULL},
+                                         {"cr_suspended", get_suspended, NULL, NULL, NULL},
+                                         {"cr_origin", get_origin, NULL, NULL, NULL},
+                                         {"cr_state", get_state, NULL, NULL, NULL},
+                                         {NULL, NULL, NULL, NULL, NULL}};
+static PyMemberDef coroutine_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct ctrio__coroutine, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL}};
+static PyType_Slot coroutine_slots[] = {
+    {Py_tp_methods, coroutine_methods},   {Py_tp_getset, coroutine_getset},
+    {Py_tp_members, coroutine_members},   {Py_tp_repr, coroutine_repr},
+    {Py_tp_iternext, coroutine_iternext}, {Py_am_await, coroutine_await},
+    {Py_am_send, coroutine_send},         {Py_tp_traverse, coroutine_traverse},
+    {Py_tp_clear, coroutine_clear},       {Py_tp_finalize, coroutine_finalize},
+    {Py_tp_dealloc, coroutine_dealloc},   {0, NULL}};
+static PyType_Spec coroutine_spec = {.name = "ctrio._ctrio.coroutine",
+                                     .basicsize = sizeof(struct ctrio__coroutine),
+                                     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
+                                              Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                     .slots = coroutine_slots};
+
+int ctrio__exec_coroutine(PyObject *module, struct ctrio__state *state)
+{
+    (void)state;
+    if (ctrio__add_type(module, TYPE_COROUTINE, &coroutine_spec, NULL, "coroutine") < 0)
+        return -1;
+    return ctrio__add_type(module, TYPE_COROUTINE_WRAPPER, &wrapper_spec, NULL, NULL);
+}

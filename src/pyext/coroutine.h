@@ -1,0 +1,93 @@
+/* coroutine.h - async functions in C: an `async def` to everyone who looks, a kernel operation
+ * inside.
+ *
+ * An async function is a table entry (struct ctrio__async) and two small objects: the function,
+ * made at import, and the coroutine that a call returns, which holds the operation.  All the ways
+ * into a coroutine (am_send, tp_iternext, send, throw, close) end in one step. */
+#ifndef CTRIO_PYEXT_COROUTINE_H
+#define CTRIO_PYEXT_COROUTINE_H
+#include "pyext/objects.h"
+
+struct ctrio__coroutine;
+struct ctrio__async {
+    const char *qualname;     /* "Lock.acquire": where the stub is found */
+    const char *module;       /* "trio" */
+    enum ctrio__type_id self; /* of a method; TYPE_NONE: a function */
+    /* At the call: takes the arguments (self already in coro->self); -1 with TypeError.  NULL:
+     * there are none. */
+    int (*parse)(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t count,
+                 PyObject *names);
+    /* At the await: checks values, prepares the op.  -1 with an error.  1: done at once, with
+     * what `finish` makes of a zero outcome. */
+    int (*begin)(struct ctrio__coroutine *coro, struct ctrio__py_task *task);
+    /* The op is done: a new reference, or NULL with an error.  Owns io->value.  NULL: None, or
+     * ctrio__raise. */
+    PyObject *(*finish)(struct ctrio__coroutine *coro, struct ctrio__outcome *io);
+    /* Gives back what parse and begin took beyond self and arg; the op is out of all queues.
+     * NULL: nothing. */
+    void (*drop)(struct ctrio__coroutine *coro);
+    /* To the garbage collector, what drop would give back. */
+    int (*traverse)(struct ctrio__coroutine *coro, visitproc visit, void *arg);
+    bool raw;          /* resumes with whatever is sent, woken or not (detached coroutines) */
+    bool outside_task; /* may be awaited where there is no current task: begin gets NULL */
+};
+
+enum ctrio__coroutine_state { CORO_FRESH, CORO_PARKED, CORO_RUNNING, CORO_DONE };
+
+union ctrio__any_op {
+    struct ctrio__op op; /* the head of all of them */
+    struct ctrio__primitive primitive;
+    struct ctrio__sleep_op sleep;
+    struct ctrio__wait_op wait;
+    struct ctrio__idle_op idle;
+    struct ctrio__nursery_close_op nursery_close;
+    struct ctrio__init_op init;
+    struct ctrio__condition_wait_op condition;
+    struct ctrio__limiter_op limiter;
+    struct ctrio__channel_op channel;
+    void *room[16]; /* for the socket operations */
+};
+
+struct ctrio__function;
+struct ctrio__coroutine {
+    PyObject_HEAD
+    struct ctrio__function *function; /* strong */
+    PyObject *self;                   /* of a method: strong */
+    PyObject *arg, *arg2;             /* the table entry's own: strong */
+    struct ctrio__py_task *task;      /* strong while parked: who awaits us */
+    PyObject *yield_value;            /* for the next yield instead of None: strong */
+    PyObject *origin, *weakrefs;
+    double number; /* the table entry's own: seconds, a deadline */
+    enum ctrio__coroutine_state state;
+    bool finalized; /* has warned: its header cannot be recycled */
+    union ctrio__any_op op;
+};
+struct ctrio__function {
+    PyObject_HEAD
+    vectorcallfunc vectorcall;
+    const struct ctrio__async *async;
+    struct ctrio__state *state;
+    PyObject *name, *qualname, *module;
+    PyObject *stub; /* its Python twin in ctrio._stubs; NULL until somebody looks */
+    PyObject *dict, *weakrefs;
+};
+static inline struct ctrio__state *ctrio__state_of_coro(const struct ctrio__coroutine *coro)
+{
+    return coro->function->state;
+}
+
+/* A new async function. */
+PyObject *ctrio__function_new(struct ctrio__state *state, const struct ctrio__async *async);
+/* Adds module-level async functions / methods of a type.  The array ends with qualname NULL. */
+int ctrio__add_functions(PyObject *module, struct ctrio__state *state,
+                         const struct ctrio__async *functions);
+int ctrio__add_methods(struct ctrio__state *state, enum ctrio__type_id type,
+                       const struct ctrio__async *methods);
+/* A coroutine made by hand, as a call of `function` would: for ops that start others. */
+struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self);
+
+/* Positional and keyword arguments into out[] (borrowed; NULL where absent), with Python's texts.
+ * names[] has `count` names; the first `required` must be there. */
+int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                 const char *const *names, Py_ssize_t required, Py_ssize_t count, PyObject **out);
+#endif

@@ -1,0 +1,158 @@
+/* current.c - what a task may ask about its run. */
+#include "pyext/calls.h"
+#include "pyext/outcome.h"
+
+static PyObject *current_task(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return Py_XNewRef(ctrio__current_task(PyModule_GetState(module)));
+}
+static PyObject *current_time(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    if (runner == NULL)
+        return NULL;
+    double now;
+    return ctrio__clock_read(runner, &now) == 0 ? PyFloat_FromDouble(now) : NULL;
+}
+static PyObject *current_clock(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    return runner != NULL ? ctrio__runner_clock(runner) : NULL;
+}
+static PyObject *current_root_task(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    if (runner == NULL)
+        return NULL;
+    return Py_NewRef(runner->init_task != NULL ? runner->init_task : Py_None);
+}
+static PyObject *current_trio_token(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    return runner != NULL ? PyObject_GetAttrString((PyObject *)runner, "trio_token") : NULL;
+}
+static PyObject *current_effective_deadline(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct ctrio__py_task *task = ctrio__current_task(PyModule_GetState(module));
+    if (task == NULL)
+        return NULL;
+    return PyFloat_FromDouble(ctrio__scope_effective_deadline(task->task.scope));
+}
+static PyObject *in_trio_run(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(ctrio__peek_runner(PyModule_GetState(module)) != NULL);
+}
+static PyObject *in_trio_task(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    return PyBool_FromLong(ctrio__peek_task(PyModule_GetState(module)) != NULL);
+}
+
+/* --- statistics -------------------------------------------------------------------- */
+
+static PyObject *io_statistics(struct ctrio__py_runner *runner)
+{
+    struct ctrio__io_statistics io = {0, 0};
+    PyObject *slot = NULL;
+    runner->run.io_ops->statistics(runner->run.io, &io);
+    PyObject *class = ctrio__lazy(&slot, "ctrio._statistics", "_EpollStatistics");
+    PyObject *result = NULL;
+    if (class != NULL)
+        result = PyObject_CallFunction(class, "nn", (Py_ssize_t)io.tasks_waiting_read,
+                                       (Py_ssize_t)io.tasks_waiting_write);
+    Py_XDECREF(slot);
+    return result;
+}
+
+PyObject *ctrio__runner_statistics(struct ctrio__py_runner *runner)
+{
+    struct ctrio_run *run = &runner->run;
+    if (!runner->opened) {
+        PyErr_SetString(PyExc_RuntimeError, "this run is over");
+        return NULL;
+    }
+    double now;
+    if (ctrio__clock_read(runner, &now) < 0)
+        return NULL;
+    double left = ctrio__run_next_deadline(run) - now;
+    PyObject *io = io_statistics(runner);
+    PyObject *slot = NULL;
+    PyObject *class = io != NULL ? ctrio__lazy(&slot, "ctrio._statistics", "RunStatistics") : NULL;
+    PyObject *result = NULL;
+    if (class != NULL)
+        result = PyObject_CallFunction(
+            class, "nndOn", (Py_ssize_t)run->tasks_living, (Py_ssize_t)run->ready_count, left, io,
+            (Py_ssize_t)atomic_load_explicit(&run->entries.size, memory_order_relaxed));
+    Py_XDECREF(slot);
+    Py_XDECREF(io);
+    return result;
+}
+
+static PyObject *current_statistics(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    return runner != NULL ? ctrio__runner_statistics(runner) : NULL;
+}
+
+/* --- system tasks ------------------------------------------------------------------ */
+
+/* (async_fn, *args, name=None, context=None) */
+PyObject *ctrio__spawn_system(struct ctrio__py_runner *runner, PyObject *const *args,
+                              Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *name = Py_None, *context = Py_None;
+    Py_ssize_t keywords = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
+    for (Py_ssize_t i = 0; i < keywords; i++) {
+        PyObject *keyword = PyTuple_GET_ITEM(kwnames, i);
+        if (PyUnicode_CompareWithASCIIString(keyword, "name") == 0) {
+            name = args[nargs + i];
+        } else if (PyUnicode_CompareWithASCIIString(keyword, "context") == 0) {
+            context = args[nargs + i];
+        } else {
+            PyErr_Format(PyExc_TypeError,
+                         "spawn_system_task() got an unexpected keyword argument '%U'", keyword);
+            return NULL;
+        }
+    }
+    if (nargs < 1) {
+        PyErr_SetString(PyExc_TypeError,
+                        "spawn_system_task() missing 1 required positional argument: 'async_fn'");
+        return NULL;
+    }
+    struct ctrio_nursery *nursery = runner->run.system.system_nursery;
+    if (!runner->opened || nursery == NULL || nursery->run == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "Nursery is closed to new arrivals");
+        return NULL;
+    }
+    return ctrio__spawn(runner, args[0], args + 1, nargs - 1, NULL, nursery, name, true, context);
+}
+
+static PyObject *spawn_system_task(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                                   PyObject *kwnames)
+{
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    return runner != NULL ? ctrio__spawn_system(runner, args, nargs, kwnames) : NULL;
+}
+
+#define ASK(name, doc) {#name, name, METH_NOARGS, #name "($module, /)\n--\n\n" doc}
+static PyMethodDef functions[] = {
+    ASK(current_task, "The task that calls."),
+    ASK(current_time, "Seconds on the run's clock."),
+    ASK(current_clock, "The run's trio.abc.Clock."),
+    ASK(current_root_task, "The task that all others descend from."),
+    ASK(current_trio_token, "The run's TrioToken, for other threads."),
+    ASK(current_effective_deadline, "When the calling task will be cancelled; -inf: it is."),
+    ASK(in_trio_run, "Whether this thread is inside a run."),
+    ASK(in_trio_task, "Whether this thread is inside a task."),
+    ASK(current_statistics, "Figures about the run: trio.lowlevel.RunStatistics."),
+    {"spawn_system_task", (PyCFunction)(void (*)(void))spawn_system_task,
+     METH_FASTCALL | METH_KEYWORDS,
+     "spawn_system_task($module, /, async_fn, *args, name=None, context=None)\n--\n\n"
+     "Start a task of the run itself: cancelled when the main task ends; its failure breaks the "
+     "run."},
+    {NULL, NULL, 0, NULL}};
+
+int ctrio__exec_current(PyObject *module, struct ctrio__state *state)
+{
+    (void)state;
+    return PyModule_AddFunctions(module, functions);
+}

@@ -1,0 +1,137 @@
+/* objects.h - the Python objects around the kernel's structs.
+ *
+ * A kernel struct is a member of its PyObject; container-of gives the object back.  The kernel
+ * holds borrowed pointers.  References are taken and given back at one place each:
+ *   a living task            spawn … task_free
+ *   its nursery              spawn (and started(), which moves it) … the task's dealloc
+ *   an entered scope         enter … exit (or scope_release)
+ *   a parked op's subject    the coroutine that holds the op */
+#ifndef CTRIO_PYEXT_OBJECTS_H
+#define CTRIO_PYEXT_OBJECTS_H
+#include "kernel/capacity_limiter.h"
+#include "kernel/channel.h"
+#include "kernel/checkpoint.h"
+#include "kernel/condition.h"
+#include "kernel/event.h"
+#include "kernel/idle.h"
+#include "kernel/lock.h"
+#include "kernel/run.h"
+#include "kernel/semaphore.h"
+#include "pyext/state.h"
+
+struct ctrio__os;
+
+/* --- tasks ------------------------------------------------------------------------- */
+struct ctrio__py_task {
+    PyObject_HEAD
+    struct ctrio_task task;
+    struct ctrio__state *state;
+    PyObject *runner;         /* strong while living; NULL afterwards is never seen: kept */
+    PyObject *coro, *context; /* writable; read anew at each step */
+    PyObject *name;
+    PyObject *custom_sleep_data; /* None after each wake-up */
+    PyObject *abort_func;        /* of wait_task_rescheduled, while parked in it */
+    PyObject *throw_next;        /* answer to a foreign yield, thrown at the next step */
+    PyObject *detached;          /* an outcome: the task is to exit with it */
+    PyObject *weakrefs;
+    PyObject *step_coro, *step_context; /* of this step; only compared */
+    struct ctrio__outcome wake;         /* what this step was woken with, until an op takes it */
+    bool has_wake;
+    bool poisoned; /* a nonsense was assigned to _schedule_points */
+    bool ki_protected;
+};
+static inline struct ctrio__py_task *ctrio__py_task_from(struct ctrio_task *task)
+{
+    return ctrio__container(task, struct ctrio__py_task, task);
+}
+
+/* --- scopes and nurseries ---------------------------------------------------------- */
+struct ctrio__py_scope {
+    PyObject_HEAD
+    struct ctrio_cancel_scope scope;
+    PyObject *weakrefs;
+    bool held; /* entered: holds a reference to itself */
+};
+struct ctrio__py_nursery {
+    PyObject_HEAD
+    struct ctrio_nursery nursery;
+    PyObject *scope; /* its CancelScope */
+    PyObject *parent_task;
+    PyObject *dict, *weakrefs;
+    bool strict; /* strict_exception_groups */
+};
+static inline struct ctrio__py_scope *ctrio__py_scope_from(struct ctrio_cancel_scope *scope)
+{
+    return ctrio__container(scope, struct ctrio__py_scope, scope);
+}
+static inline struct ctrio__py_nursery *ctrio__py_nursery_from(struct ctrio_nursery *nursery)
+{
+    return ctrio__container(nursery, struct ctrio__py_nursery, nursery);
+}
+
+/* --- the run ----------------------------------------------------------------------- */
+struct ctrio__py_clock { /* a clock object of the user's behind the kernel's table */
+    struct ctrio_clock clock;
+    struct ctrio__py_runner *runner; /* borrowed */
+    PyObject *object;                /* strong */
+    bool asked;                      /* by code that raises what the clock raises; see clock.c */
+};
+struct ctrio__py_runner {
+    PyObject_HEAD
+    struct ctrio_run run;
+    struct ctrio__state *state;
+    struct ctrio__os *os; /* owned unless lent by a test */
+    struct ctrio__system_clock system_clock;
+    struct ctrio__py_clock py_clock;
+    struct ctrio_clock *kernel_clock; /* &system_clock.clock or &py_clock.clock */
+    struct ctrio__entry ki_entry;     /* takes an interrupt to the main task */
+    PyObject *clock;                  /* what current_clock() gives */
+    PyObject *async_fn, *args;        /* until the main task is spawned */
+    PyObject *init_task, *main_task;  /* strong */
+    PyObject *nurseries[3];           /* entry, system, main: strong until the run is closed */
+    PyObject *system_nursery;         /* strong, NULL before it is open */
+    PyObject *system_context;
+    PyObject *instruments;
+    PyObject *locals;                /* dict RunVar -> value */
+    PyObject *asyncgens, *finalizer; /* AsyncGenerators; its coroutine during shutdown */
+    PyObject *token, *entry_queue;   /* made when asked for */
+    PyObject *idempotent;            /* dict (fn, args) -> None, queued */
+    PyObject *failure;               /* what broke the run: becomes a TrioInternalError */
+    PyObject *callout;               /* a frame, only compared: Python code above it is called
+                                      * by us; see ki.c */
+    PyObject *frame;                 /* the frame that called run(): only compared, as well */
+    PyObject *weakrefs;
+    char *scratch; /* for receives within a step; NULL before the first */
+    bool strict;   /* strict_exception_groups */
+    bool opened;   /* run is open: must be closed */
+    bool ki_installed, ki_at_checkpoints;
+    bool ki_queued; /* ki_entry is in the entry queue */
+};
+static inline struct ctrio__py_runner *ctrio__py_runner_from(struct ctrio_run *run)
+{
+    return ctrio__container(run, struct ctrio__py_runner, run);
+}
+
+/* --- what runs on this thread ------------------------------------------------------ */
+/* GLOBAL_RUN_CONTEXT is a view of this.  `state` tells interpreters apart that share a thread. */
+struct ctrio__thread {
+    struct ctrio__state *state;
+    PyObject *runner, *task; /* owned; NULL: not set */
+};
+extern _Thread_local struct ctrio__thread ctrio__thread;
+
+/* Borrowed; NULL without an error when there is none. */
+static inline struct ctrio__py_task *ctrio__peek_task(const struct ctrio__state *state)
+{
+    return ctrio__thread.state == state ? (struct ctrio__py_task *)ctrio__thread.task : NULL;
+}
+static inline struct ctrio__py_runner *ctrio__peek_runner(const struct ctrio__state *state)
+{
+    return ctrio__thread.state == state ? (struct ctrio__py_runner *)ctrio__thread.runner : NULL;
+}
+/* Borrowed; NULL with RuntimeError("must be called from async context"). */
+struct ctrio__py_task *ctrio__current_task(const struct ctrio__state *state);
+struct ctrio__py_runner *ctrio__current_runner(const struct ctrio__state *state);
+
+extern const struct ctrio__frontend ctrio__python;
+#endif

@@ -1,0 +1,478 @@
+/* run.c - run(): a runner is opened, driven until its last task is gone, and closed.
+ *
+ * The loop is the kernel's four pieces.  The GIL is given up only around a wait that may sleep.
+ * After each wait pending signals are handled, with the call-out frame set: a Ctrl-C that hit the
+ * loop goes to the main task and not to whichever task happens to run next. */
+#include "io/native.h"
+#include "kernel/loop.h"
+#include "pyext/calls.h"
+#include "pyext/outcome.h"
+
+/* --- the tasks every run has ------------------------------------------------------- */
+
+static int begin_init(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
+{
+    (void)task;
+    ctrio__op_init(&coro->op.op, &ctrio__init_kind, NULL);
+    return 0;
+}
+/* The init task's failure is the run's: what its nurseries came to. */
+static PyObject *finish_init(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
+{
+    if (io->code < 0)
+        ctrio__raise_object(ctrio__exception_taken(ctrio__state_of_coro(coro), io));
+    else
+        return Py_NewRef(Py_None);
+    return NULL;
+}
+static int begin_entry_queue(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
+{
+    ctrio__op_init(&coro->op.op, &ctrio__entry_queue_kind, task->task.run);
+    return 0;
+}
+static const struct ctrio__async init_async = {.qualname = "Runner.init",
+                                               .module = "trio._core._run",
+                                               .self = TYPE_NONE,
+                                               .begin = begin_init,
+                                               .finish = finish_init};
+static const struct ctrio__async entry_queue_async = {.qualname = "EntryQueue.task",
+                                                      .module = "trio._core._entry_queue",
+                                                      .self = TYPE_NONE,
+                                                      .begin = begin_entry_queue};
+
+static PyObject *spawn_own(struct ctrio__py_runner *runner, const struct ctrio__async *async,
+                           const char *name, struct ctrio_nursery *nursery)
+{
+    PyObject *function = ctrio__function_new(runner->state, async);
+    PyObject *text = PyUnicode_FromString(name);
+    PyObject *task = NULL;
+    if (function != NULL && text != NULL)
+        task = ctrio__spawn(runner, function, NULL, 0, NULL, nursery, text, true, NULL);
+    Py_XDECREF(function);
+    Py_XDECREF(text);
+    return task;
+}
+
+static void spawn_main(struct ctrio_run *run, struct ctrio__outcome *io)
+{
+    struct ctrio__py_runner *runner = ctrio__py_runner_from(run);
+    PyObject *args = runner->args;
+    PyObject *task =
+        ctrio__spawn(runner, runner->async_fn, &PyTuple_GET_ITEM(args, 0), PyTuple_GET_SIZE(args),
+                     NULL, run->system.main_nursery, NULL, false, NULL);
+    if (task == NULL) {
+        *io = ctrio__outcome_from_error(runner->state);
+        return;
+    }
+    run->main_task = &((struct ctrio__py_task *)task)->task;
+    runner->main_task = task;
+    Py_CLEAR(runner->async_fn);
+    Py_CLEAR(runner->args);
+}
+
+static int spawn_entry_queue(struct ctrio_run *run)
+{
+    struct ctrio__py_runner *runner = ctrio__py_runner_from(run);
+    PyObject *task = spawn_own(runner, &entry_queue_async, "<TrioToken.run_sync_soon task>",
+                               run->system.entry_nursery);
+    if (task == NULL) {
+        ctrio__runner_fail(runner);
+        return -ENOMEM;
+    }
+    Py_DECREF(task);
+    return 0;
+}
+
+/* Asynchronous generators are finalised by Python code that runs inside the init task. */
+enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__outcome *io)
+{
+    struct ctrio__py_runner *runner = ctrio__py_runner_from(run);
+    struct ctrio__py_task *task = (struct ctrio__py_task *)runner->init_task;
+    PyObject *value = NULL;
+    if (runner->finalizer == NULL) {
+        runner->finalizer =
+            PyObject_CallMethod(runner->asyncgens, "finalize_remaining", "O", (PyObject *)runner);
+    } else { /* the wake-up is for what the finaliser waits in */
+        task->wake = *io;
+        task->has_wake = true;
+    }
+    *io = (struct ctrio__outcome){0, NULL};
+    PySendResult result = PYGEN_ERROR;
+    if (runner->finalizer != NULL)
+        result = PyIter_Send(runner->finalizer, Py_None, &value);
+    Py_XDECREF(value);
+    if (result == PYGEN_NEXT)
+        return CTRIO__PARKED;
+    if (result == PYGEN_ERROR)
+        *io = ctrio__outcome_from_error(runner->state);
+    Py_CLEAR(runner->finalizer);
+    return CTRIO__DONE;
+}
+
+static int make_system(struct ctrio__py_runner *runner, struct ctrio__system *system)
+{
+    struct ctrio_nursery **nurseries[] = {&system->entry_nursery, &system->system_nursery,
+                                          &system->main_nursery};
+    struct ctrio_cancel_scope **scopes[] = {&system->entry_scope, &system->system_scope,
+                                            &system->main_scope};
+    for (int i = 0; i < 3; i++) {
+        struct ctrio__py_nursery *made = ctrio__nursery_make(runner->state, true);
+        if (made == NULL)
+            return -1;
+        runner->nurseries[i] = (PyObject *)made;
+        made->parent_task = Py_NewRef(runner->init_task);
+        Py_INCREF(made); /* the init task's */
+        *nurseries[i] = &made->nursery;
+        *scopes[i] = &((struct ctrio__py_scope *)made->scope)->scope;
+    }
+    runner->system_nursery = Py_NewRef(runner->nurseries[1]);
+    system->spawn_main = spawn_main;
+    system->spawn_entry_queue = spawn_entry_queue;
+    return 0;
+}
+
+/* --- opening and closing ----------------------------------------------------------- */
+
+static struct ctrio__py_task *make_init_task(struct ctrio__py_runner *runner)
+{
+    PyObject *function = ctrio__function_new(runner->state, &init_async);
+    PyObject *coro = function != NULL ? PyObject_CallNoArgs(function) : NULL;
+    PyObject *name = PyUnicode_FromString("<init>");
+    PyObject *context = PyContext_Copy(runner->system_context);
+    struct ctrio__py_task *task = NULL;
+    if (coro != NULL && name != NULL && context != NULL)
+        task = ctrio__task_make(runner, coro, context, name, true);
+    Py_XDECREF(function);
+    Py_XDECREF(coro);
+    Py_XDECREF(name);
+    Py_XDECREF(context);
+    return task;
+}
+
+int ctrio__runner_start(struct ctrio__py_runner *runner)
+{
+    struct ctrio__system system = {NULL};
+    struct ctrio__py_task *init = make_init_task(runner);
+    if (init == NULL)
+        return -1;
+    runner->init_task = (PyObject *)init;
+    if (make_system(runner, &system) < 0)
+        return -1;
+    system.init = &init->task;
+    Py_INCREF(init);
+    if (ctrio__run_start(&runner->run, &system) < 0) {
+        Py_DECREF(init);
+        if (runner->failure == NULL && !PyErr_Occurred())
+            PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+int ctrio__runner_open(struct ctrio__py_runner *runner, PyObject *clock, PyObject *instruments)
+{
+    struct ctrio__native_os *native = ctrio__native_os_new();
+    if (native == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    runner->os = &native->os;
+    uint64_t seed = 0;
+    if (runner->os->random(runner->os, &seed, sizeof seed) < 0)
+        seed = runner->os->now(runner->os, CTRIO__MONOTONIC);
+    if (ctrio__clock_setup(runner, clock) < 0)
+        return -1;
+    struct ctrio__run_options options = {.os = runner->os,
+                                         .io_ops = runner->os->io,
+                                         .now = runner->os->now,
+                                         .clock = runner->kernel_clock,
+                                         .seed = seed,
+                                         .data = runner};
+    int result = ctrio__run_open(&runner->run, &options);
+    if (result < 0) {
+        ctrio__raise(runner->state, &(struct ctrio__outcome){result, NULL});
+        return -1;
+    }
+    runner->opened = true;
+    return ctrio__instruments_setup(runner, instruments);
+}
+
+/* Gives back what the kernel still links, whatever state the run is in.  Idempotent. */
+void ctrio__runner_close(struct ctrio__py_runner *runner)
+{
+    if (runner->opened) {
+        ctrio__run_close(&runner->run);
+        runner->opened = false;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (runner->nurseries[i] != NULL)
+            Py_CLEAR(((struct ctrio__py_nursery *)runner->nurseries[i])->parent_task);
+        Py_CLEAR(runner->nurseries[i]);
+    }
+    if (runner->os != NULL) {
+        ctrio__native_os_drop(ctrio__container(runner->os, struct ctrio__native_os, os));
+        runner->os = NULL;
+    }
+}
+
+static int install_asyncgens(struct ctrio__py_runner *runner)
+{
+    runner->asyncgens = PyObject_CallNoArgs(runner->state->bound.asyncgens_factory);
+    if (runner->asyncgens == NULL)
+        return -1;
+    PyObject *result =
+        PyObject_CallMethod(runner->asyncgens, "install_hooks", "O", (PyObject *)runner);
+    Py_XDECREF(result);
+    if (result == NULL)
+        return -1;
+    runner->run.hooks.finalize = ctrio__runner_finalize;
+    runner->run.hooks.wanted |= CTRIO__HOOK_FINALIZE;
+    return 0;
+}
+
+/* Calls `method` and reports what goes wrong, with whatever error was set kept. */
+static void call_quietly(PyObject *object, const char *method)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *result = PyObject_CallMethod(object, method, NULL);
+    if (result == NULL)
+        PyErr_WriteUnraisable(object);
+    Py_XDECREF(result);
+    if (error != NULL)
+        PyErr_SetRaisedException(error);
+}
+
+static void shut_down(struct ctrio__py_runner *runner)
+{
+    if (runner->opened) {
+        ctrio__run_close(&runner->run);
+        runner->opened = false;
+    }
+    if (runner->asyncgens != NULL)
+        call_quietly(runner->asyncgens, "close");
+    ctrio__instruments_call(runner, "after_run", NULL);
+    ctrio__ki_remove(runner);
+    if (ctrio__context_note(runner->state, (PyObject *)runner, false) < 0)
+        PyErr_WriteUnraisable((PyObject *)runner);
+    Py_CLEAR(ctrio__thread.task);
+    Py_CLEAR(ctrio__thread.runner);
+}
+
+/* --- the loop ---------------------------------------------------------------------- */
+
+static int wait_for_events(struct ctrio__py_runner *runner, double timeout,
+                           struct ctrio__io_events *events)
+{
+    struct ctrio_run *run = &runner->run;
+    int result;
+    if (timeout <= 0.0)
+        return run->io_ops->get_events(run->io, 0.0, events);
+    PyThreadState *thread = PyEval_SaveThread();
+    result = run->io_ops->get_events(run->io, timeout, events);
+    PyEval_RestoreThread(thread);
+    return result;
+}
+
+static void handle_signals(struct ctrio__py_runner *runner)
+{
+    PyObject *previous = ctrio__callout_begin(runner);
+    if (PyErr_CheckSignals() < 0)
+        ctrio__runner_fail(runner);
+    ctrio__callout_end(runner, previous);
+}
+
+/* False: the run is broken. */
+static bool look(struct ctrio__py_runner *runner, struct ctrio__io_events *events)
+{
+    struct ctrio_run *run = &runner->run;
+    double timeout = ctrio__run_timeout(run);
+    int result = run->failed == 0 ? wait_for_events(runner, timeout, events) : 0;
+    if (result < 0) {
+        ctrio__raise(runner->state, &(struct ctrio__outcome){result, NULL});
+        ctrio__runner_fail(runner);
+    }
+    return run->failed == 0;
+}
+
+static void drive(struct ctrio__py_runner *runner)
+{
+    struct ctrio_run *run = &runner->run;
+    struct ctrio__io_events events = {NULL, 0};
+    while (ctrio__run_alive(run)) {
+        bool skip = ctrio__may_skip_poll(run);
+        if (!skip && !look(runner, &events))
+            return;
+        handle_signals(runner);
+        ctrio__run_begin(run, skip ? NULL : &events);
+        while (ctrio__run_step(run))
+            Py_CLEAR(ctrio__thread.task);
+    }
+}
+
+/* --- the result -------------------------------------------------------------------- */
+
+static PyObject *internal_error(struct ctrio__py_runner *runner, PyObject *cause)
+{
+    PyObject *class = runner->state->bound.TrioInternalError;
+    if (PyObject_TypeCheck(cause, (PyTypeObject *)class)) {
+        ctrio__raise_object(cause);
+        return NULL;
+    }
+    PyObject *error =
+        PyObject_CallFunction(class, "s", "internal error in Trio - please file a bug!");
+    if (error == NULL) {
+        Py_DECREF(cause);
+        return NULL;
+    }
+    PyException_SetContext(error, Py_NewRef(cause));
+    PyException_SetCause(error, cause);
+    ctrio__raise_saving_context(error);
+    return NULL;
+}
+
+static PyObject *result_of(struct ctrio__py_runner *runner)
+{
+    struct ctrio__outcome main = runner->run.main_outcome;
+    struct ctrio__outcome fatal = runner->run.fatal;
+    PyObject *failure = runner->failure;
+    bool interrupted = runner->run.interrupt_pending;
+    runner->run.main_outcome = (struct ctrio__outcome){0, NULL};
+    runner->run.fatal = (struct ctrio__outcome){0, NULL};
+    runner->failure = NULL;
+    if (failure == NULL && fatal.code < 0)
+        failure = ctrio__exception_taken(runner->state, &fatal);
+    ctrio__py_outcome_drop(&fatal);
+    if (failure != NULL) {
+        ctrio__py_outcome_drop(&main);
+        return internal_error(runner, failure);
+    }
+    if (interrupted) {
+        PyObject *interrupt = PyObject_CallNoArgs(PyExc_KeyboardInterrupt);
+        if (interrupt != NULL && main.code < 0) {
+            PyException_SetContext(interrupt, main.value);
+            main.value = NULL;
+        }
+        ctrio__py_outcome_drop(&main);
+        if (interrupt != NULL)
+            ctrio__raise_saving_context(interrupt);
+        return NULL;
+    }
+    if (main.code >= 0)
+        return main.value != NULL ? main.value : Py_NewRef(Py_None);
+    ctrio__raise_object(ctrio__exception_taken(runner->state, &main));
+    return NULL;
+}
+
+static PyObject *swap_sniffio(struct ctrio__state *state, PyObject *name)
+{
+    PyObject *local = ctrio__lazy(&state->sniffio_local, "sniffio", "thread_local");
+    if (local == NULL)
+        return NULL;
+    PyObject *previous = PyObject_GetAttr(local, state->names.name);
+    if (previous != NULL && PyObject_SetAttr(local, state->names.name, name) < 0)
+        Py_CLEAR(previous);
+    return previous;
+}
+
+static int set_up(struct ctrio__py_runner *runner)
+{
+    if (install_asyncgens(runner) < 0 || !ctrio__ki_install(runner))
+        return -1;
+    ctrio__thread.state = runner->state;
+    Py_XSETREF(ctrio__thread.runner, Py_NewRef(runner));
+    if (ctrio__context_note(runner->state, (PyObject *)runner, true) < 0)
+        return -1;
+    ctrio__instruments_call(runner, "before_run", NULL);
+    return ctrio__runner_start(runner);
+}
+
+/* A failure while setting up is an internal error like any other, once the run exists. */
+static PyObject *run_to_the_end(struct ctrio__py_runner *runner)
+{
+    if (set_up(runner) == 0 && runner->failure == NULL)
+        drive(runner);
+    else if (PyErr_Occurred())
+        ctrio__runner_fail(runner);
+    shut_down(runner);
+    PyObject *result = result_of(runner);
+    Py_CLEAR(runner->init_task);
+    Py_CLEAR(runner->main_task);
+    Py_CLEAR(runner->asyncgens);
+    return result;
+}
+
+static int refuse_nested(struct ctrio__state *state)
+{
+    if (ctrio__peek_runner(state) == NULL)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "Attempted to call run() from inside a run()");
+    return -1;
+}
+
+static int warn_about_loose(struct ctrio__state *state, const char *what, int strict)
+{
+    if (strict)
+        return 0;
+    PyObject *result = PyObject_CallFunction(state->bound.warn_deprecated, "s", what);
+    Py_XDECREF(result);
+    return result != NULL ? 0 : -1;
+}
+
+static PyObject *run(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"clock", "instruments", "restrict_keyboard_interrupt_to_checkpoints",
+                            "strict_exception_groups", NULL};
+    struct ctrio__state *state = PyModule_GetState(module);
+    PyObject *clock = Py_None, *instruments = NULL;
+    int restricted = 0, strict = 1;
+    if (PyTuple_GET_SIZE(args) < 1) {
+        PyErr_SetString(PyExc_TypeError,
+                        "run() missing 1 required positional argument: 'async_fn'");
+        return NULL;
+    }
+    if (kwargs != NULL &&
+        !PyArg_ParseTupleAndKeywords(state->empty_tuple, kwargs, "|$OOpp:run", names, &clock,
+                                     &instruments, &restricted, &strict))
+        return NULL;
+    if (ctrio__check_bound(state) < 0 ||
+        warn_about_loose(state, "trio.run(..., strict_exception_groups=False)", strict) < 0 ||
+        refuse_nested(state) < 0)
+        return NULL;
+    struct ctrio__py_runner *runner =
+        ctrio__runner_new(state, clock, instruments, strict != 0, restricted != 0);
+    if (runner == NULL)
+        return NULL;
+    runner->async_fn = Py_NewRef(PyTuple_GET_ITEM(args, 0));
+    runner->args = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    PyObject *library = runner->args != NULL ? swap_sniffio(state, state->names.trio) : NULL;
+    PyObject *result = library != NULL ? run_to_the_end(runner) : NULL;
+    if (library != NULL) {
+        PyObject *error = PyErr_GetRaisedException();
+        Py_XDECREF(swap_sniffio(state, library));
+        Py_DECREF(library);
+        if (error != NULL)
+            PyErr_SetRaisedException(error);
+    }
+    Py_DECREF(runner);
+    return result;
+}
+
+static PyMethodDef functions[] = {
+    {"run", (PyCFunction)(void (*)(void))run, METH_VARARGS | METH_KEYWORDS,
+     "run($module, /, async_fn, *args, clock=None, instruments=(),\n"
+     "    restrict_keyboard_interrupt_to_checkpoints=False, strict_exception_groups=True)\n--\n\n"
+     "Run ``await async_fn(*args)`` with everything it starts, and return its result.\n\n"
+     "Args:\n    clock: A trio.abc.Clock; by default the system's.\n"
+     "    instruments: trio.abc.Instrument objects.\n"
+     "    restrict_keyboard_interrupt_to_checkpoints: Raise KeyboardInterrupt only where\n"
+     "        Cancelled could be raised.\n"
+     "    strict_exception_groups: False lets single failures come out bare (deprecated).\n\n"
+     "Raises:\n    trio.TrioInternalError: If the machinery itself broke.\n"
+     "    BaseException: What async_fn raised."},
+    {NULL, NULL, 0, NULL}};
+
+int ctrio__exec_run(PyObject *module, struct ctrio__state *state)
+{
+    (void)state;
+    return PyModule_AddFunctions(module, functions);
+}

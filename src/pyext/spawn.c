@@ -1,0 +1,144 @@
+/* spawn.c - from an async function to a running task.
+ *
+ * Calling a plain `async def` runs no code of the user's, so its coroutine is made without
+ * entering the new context; whatever else is callable goes through the Python side's
+ * coroutine_or_error, which knows all the mistakes people make. */
+#include "pyext/calls.h"
+#include "pyext/outcome.h"
+
+static bool is_plain(const struct ctrio__state *state, PyObject *async_fn)
+{
+    if (PyFunction_Check(async_fn))
+        return (((PyCodeObject *)PyFunction_GET_CODE(async_fn))->co_flags & CO_COROUTINE) != 0;
+    if (PyMethod_Check(async_fn))
+        return is_plain(state, PyMethod_GET_FUNCTION(async_fn));
+    return Py_IS_TYPE(async_fn, state->types[TYPE_ASYNC_FUNCTION]);
+}
+
+/* coroutine_or_error(async_fn, *args), in the task's context. */
+static PyObject *call_carefully(struct ctrio__state *state, PyObject *async_fn,
+                                PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                                PyObject *context)
+{
+    PyObject *function = Py_NewRef(async_fn);
+    if (kwnames != NULL) { /* start()'s task_status */
+        PyObject *partial = ctrio__lazy(&state->partial_type, "functools", "partial");
+        Py_ssize_t keywords = PyTuple_GET_SIZE(kwnames);
+        PyObject *kwargs = PyDict_New();
+        for (Py_ssize_t i = 0; kwargs != NULL && i < keywords; i++)
+            if (PyDict_SetItem(kwargs, PyTuple_GET_ITEM(kwnames, i), args[nargs + i]) < 0)
+                Py_CLEAR(kwargs);
+        PyObject *only = PyTuple_Pack(1, async_fn);
+        Py_SETREF(function, partial != NULL && kwargs != NULL && only != NULL
+                                ? PyObject_Call(partial, only, kwargs)
+                                : NULL);
+        Py_XDECREF(kwargs);
+        Py_XDECREF(only);
+    }
+    PyObject *arguments = function != NULL ? PyTuple_New(nargs + 1) : NULL;
+    if (arguments == NULL) {
+        Py_XDECREF(function);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(arguments, 0, function);
+    for (Py_ssize_t i = 0; i < nargs; i++)
+        PyTuple_SET_ITEM(arguments, i + 1, Py_NewRef(args[i]));
+    PyObject *coro = NULL;
+    if (PyContext_Enter(context) == 0) {
+        coro = PyObject_Call(state->bound.coroutine_or_error, arguments, NULL);
+        if (PyContext_Exit(context) < 0)
+            Py_CLEAR(coro);
+    }
+    Py_DECREF(arguments);
+    return coro;
+}
+
+/* A coroutine without a frame (Cython's, agen.__anext__()) is wrapped in one that has one. */
+static PyObject *with_frame(struct ctrio__state *state, PyObject *coro)
+{
+    if (PyCoro_CheckExact(coro) || Py_IS_TYPE(coro, state->types[TYPE_COROUTINE]))
+        return coro;
+    PyObject *frame = PyObject_GetAttr(coro, state->names.cr_frame);
+    if (frame == NULL)
+        PyErr_Clear();
+    bool has_frame = frame != NULL && frame != Py_None;
+    Py_XDECREF(frame);
+    if (!has_frame)
+        Py_SETREF(coro, PyObject_CallOneArg(state->bound.wrap_coroutine, coro));
+    return coro;
+}
+
+static PyObject *make_coroutine(struct ctrio__state *state, PyObject *async_fn,
+                                PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                                PyObject *context)
+{
+    PyObject *coro;
+    if (is_plain(state, async_fn))
+        coro = PyObject_Vectorcall(async_fn, args, (size_t)nargs, kwnames);
+    else
+        coro = call_carefully(state, async_fn, args, nargs, kwnames, context);
+    return coro != NULL ? with_frame(state, coro) : NULL;
+}
+
+static void close_coroutine(struct ctrio__state *state, PyObject *coro)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *result = PyObject_CallMethodNoArgs(coro, state->names.close);
+    if (result == NULL)
+        PyErr_Clear();
+    Py_XDECREF(result);
+    Py_DECREF(coro);
+    PyErr_SetRaisedException(error);
+}
+
+static PyObject *context_for(struct ctrio__py_runner *runner, bool system, PyObject *context)
+{
+    if (context != NULL && context != Py_None)
+        return Py_NewRef(context);
+    return system ? PyContext_Copy(runner->system_context) : PyContext_CopyCurrent();
+}
+
+static int start(struct ctrio__py_runner *runner, struct ctrio__py_task *task,
+                 struct ctrio_nursery *nursery)
+{
+    /* From here on the kernel owns one reference, given back by task_free; the task owns one to
+     * its nursery, given back by its dealloc. */
+    Py_INCREF(task);
+    if (nursery != NULL)
+        Py_INCREF(ctrio__py_nursery_from(nursery));
+    int result = ctrio__task_spawn(&runner->run, &task->task, nursery);
+    if (result == 0)
+        return 0;
+    if (nursery != NULL)
+        Py_DECREF(ctrio__py_nursery_from(nursery));
+    Py_DECREF(task);
+    if (result == CTRIO_CLOSED_RESOURCE)
+        PyErr_SetString(PyExc_RuntimeError, "Nursery is closed to new arrivals");
+    else
+        PyErr_NoMemory();
+    return -1;
+}
+
+PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyObject *const *args,
+                       Py_ssize_t nargs, PyObject *kwnames, struct ctrio_nursery *nursery,
+                       PyObject *name, bool system, PyObject *context)
+{
+    struct ctrio__state *state = runner->state;
+    PyObject *own_context = context_for(runner, system, context);
+    if (own_context == NULL)
+        return NULL;
+    PyObject *coro = make_coroutine(state, async_fn, args, nargs, kwnames, own_context);
+    struct ctrio__py_task *task = NULL;
+    if (coro != NULL) {
+        PyObject *named = name != NULL && name != Py_None ? name : async_fn;
+        task = ctrio__task_make(runner, coro, own_context, named, system);
+        if (task == NULL || start(runner, task, nursery) < 0) {
+            Py_CLEAR(task);
+            close_coroutine(state, coro);
+        } else {
+            Py_DECREF(coro);
+        }
+    }
+    Py_DECREF(own_context);
+    return (PyObject *)task;
+}

@@ -1,0 +1,462 @@
+/* task.c - Task, one step of a task, and the front-end table.
+ *
+ * coro and context are writable and read anew at each step (greenback replaces one, pytest-trio
+ * the other).  While Python code runs, no address of a C local is reachable from the heap: the
+ * run and the task are heap objects, and greenlets may switch under us. */
+#include "pyext/calls.h"
+#include "pyext/outcome.h"
+#include "pyext/sync.h"
+
+static struct ctrio__py_task *task_of(PyObject *self)
+{
+    return (struct ctrio__py_task *)self;
+}
+
+/* --- one step ---------------------------------------------------------------------- */
+
+static PySendResult throw_into(struct ctrio__py_task *task, PyObject *coro, PyObject **value)
+{
+    PyObject *exception = task->throw_next;
+    task->throw_next = NULL;
+    *value = PyObject_CallMethodOneArg(coro, task->state->names.throw_, exception);
+    Py_DECREF(exception);
+    if (*value != NULL)
+        return PYGEN_NEXT;
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration))
+        return PYGEN_ERROR;
+    PyObject *stop = PyErr_GetRaisedException();
+    *value = Py_XNewRef(((PyStopIterationObject *)stop)->value);
+    Py_DECREF(stop);
+    if (*value == NULL)
+        *value = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
+static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
+{
+    PyObject *coro = Py_NewRef(task->coro);
+    PyObject *context = Py_NewRef(task->context);
+    PySendResult result = PYGEN_ERROR;
+    *value = NULL;
+    task->step_coro = coro;
+    task->step_context = context;
+    if (PyContext_Enter(context) == 0) {
+        if (task->throw_next != NULL)
+            result = throw_into(task, coro, value);
+        else
+            result = PyIter_Send(coro, Py_None, value);
+        if (PyContext_Exit(context) < 0) {
+            Py_CLEAR(*value);
+            result = PYGEN_ERROR;
+        }
+    }
+    Py_DECREF(coro);
+    Py_DECREF(context);
+    return result;
+}
+
+static void drop_wake(struct ctrio__py_task *task)
+{
+    if (!task->has_wake)
+        return;
+    task->has_wake = false;
+    ctrio__wake_drop(&ctrio__python, &task->wake);
+}
+
+/* Something was yielded that is not ours: an asyncio future, say.  It gets an error thrown in. */
+static void answer_foreign_yield(struct ctrio__py_task *task, PyObject *value)
+{
+    PyObject *text = PyUnicode_FromFormat(
+        "trio.run received unrecognized yield message %R. Are you trying to use a library "
+        "written for some other framework like asyncio? That won't work without some kind of "
+        "compatibility shim.",
+        value);
+    PyObject *error = text != NULL ? PyObject_CallOneArg(PyExc_TypeError, text) : NULL;
+    Py_XDECREF(text);
+    if (error == NULL)
+        error = PyErr_GetRaisedException();
+    task->throw_next = error;
+    ctrio__task_yield(&task->task);
+}
+
+static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
+                                  struct ctrio__outcome *io)
+{
+    if (task->detached != NULL) { /* permanently: the task is over, the coroutine goes on */
+        PyObject *outcome = task->detached;
+        task->detached = NULL;
+        task->task.state = CTRIO__TASK_RUNNING; /* its wait never was one */
+        if (ctrio__outcome_from_python(task->state, outcome, io) < 0)
+            *io = ctrio__outcome_from_error(task->state);
+        else if (io->code < 0)
+            *io = ctrio__outcome_from_exception(task->state, io->value);
+        Py_DECREF(outcome);
+        Py_DECREF(value);
+        return CTRIO__DONE;
+    }
+    if (task->poisoned) {
+        PyErr_SetString(PyExc_TypeError, "the task's _schedule_points are not a number");
+        ctrio__runner_fail((struct ctrio__py_runner *)task->runner);
+    }
+    if (task->task.state == CTRIO__TASK_RUNNING)
+        answer_foreign_yield(task, value);
+    Py_DECREF(value);
+    return CTRIO__PARKED;
+}
+
+enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__outcome *io)
+{
+    struct ctrio__py_task *task = ctrio__py_task_from(kernel_task);
+    PyObject *value;
+    drop_wake(task);
+    task->wake = *io;
+    task->has_wake = true;
+    *io = (struct ctrio__outcome){0, NULL};
+    ctrio__thread.state = task->state;
+    Py_XSETREF(ctrio__thread.task, Py_NewRef(task));
+    Py_CLEAR(task->abort_func);
+    if (task->custom_sleep_data != Py_None)
+        Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));
+    switch (send_into(task, &value)) {
+    case PYGEN_NEXT:
+        return suspended(task, value, io);
+    case PYGEN_RETURN:
+        *io = (struct ctrio__outcome){0, value};
+        return CTRIO__DONE;
+    default:
+        *io = ctrio__outcome_from_error(task->state);
+        return CTRIO__DONE;
+    }
+}
+
+/* --- the rest of the table --------------------------------------------------------- */
+
+static void adopt(const struct ctrio__frontend *from, struct ctrio__outcome *in)
+{
+    struct ctrio__thread *thread = &ctrio__thread;
+    PyObject *exception = ctrio__exception_of(thread->state, in);
+    (void)from;
+    if (exception == NULL)
+        exception = PyErr_GetRaisedException();
+    *in = ctrio__outcome_from_exception(thread->state, exception);
+}
+
+static void scope_release(struct ctrio_cancel_scope *scope)
+{
+    ctrio__scope_let_go(ctrio__py_scope_from(scope));
+}
+
+static void task_free(struct ctrio_task *task)
+{
+    struct ctrio__py_task *freed = ctrio__py_task_from(task);
+    if (task->state != CTRIO__TASK_EXITED) /* left over by a run that broke down */
+        ctrio__py_breakers_forget(freed);
+    ctrio__wake_drop(&ctrio__python, &task->wake);
+    ctrio__py_outcome_drop(&task->failure.outcome);
+    drop_wake(freed);
+    Py_DECREF(freed);
+}
+
+const struct ctrio__frontend ctrio__python = {
+    .name = "python",
+    .resume = ctrio__py_resume,
+    .adopt = adopt,
+    .group = ctrio__py_group,
+    .strip_cancelled = ctrio__py_strip_cancelled,
+    .misnested = ctrio__py_misnested,
+    .reason_make = ctrio__py_reason_make,
+    .reason_free = ctrio__py_reason_free,
+    .outcome_drop = ctrio__py_outcome_drop,
+    .nursery_release = ctrio__py_nursery_release,
+    .scope_release = scope_release,
+    .lot_broken = ctrio__py_lot_broken,
+    .task_free = task_free,
+};
+
+/* --- attributes -------------------------------------------------------------------- */
+
+/* The name is worked out when somebody asks: spawning only keeps the function. */
+static PyObject *work_out_name(struct ctrio__state *state, PyObject *source)
+{
+    PyObject *partial = ctrio__lazy(&state->partial_type, "functools", "partial");
+    PyObject *function = NULL, *text = NULL;
+    if (partial == NULL)
+        return NULL;
+    if (PyObject_TypeCheck(source, (PyTypeObject *)partial))
+        function = PyObject_GetAttr(source, state->names.func);
+    else
+        function = Py_NewRef(source);
+    if (function == NULL || PyUnicode_Check(function))
+        return function;
+    PyObject *module = PyObject_GetAttr(function, state->names.dunder_module);
+    PyObject *qualname =
+        module != NULL ? PyObject_GetAttr(function, state->names.dunder_qualname) : NULL;
+    if (qualname != NULL) {
+        text = PyUnicode_FromFormat("%S.%S", module, qualname);
+    } else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        text = PyObject_Repr(function);
+    }
+    Py_XDECREF(module);
+    Py_XDECREF(qualname);
+    Py_DECREF(function);
+    return text;
+}
+
+static PyObject *get_name(PyObject *self, void *Py_UNUSED(closure))
+{
+    struct ctrio__py_task *task = task_of(self);
+    if (task->name == NULL)
+        Py_RETURN_NONE;
+    if (!PyUnicode_Check(task->name)) {
+        PyObject *text = work_out_name(task->state, task->name);
+        if (text == NULL)
+            return NULL;
+        Py_SETREF(task->name, text);
+    }
+    return Py_NewRef(task->name);
+}
+
+static PyObject **rw_field(struct ctrio__py_task *task, const char *which)
+{
+    if (strcmp(which, "name") == 0)
+        return &task->name;
+    if (strcmp(which, "coro") == 0)
+        return &task->coro;
+    if (strcmp(which, "context") == 0)
+        return &task->context;
+    return &task->custom_sleep_data;
+}
+static PyObject *get_field(PyObject *self, void *closure)
+{
+    PyObject *value = *rw_field(task_of(self), closure);
+    return Py_NewRef(value != NULL ? value : Py_None);
+}
+static int set_field(PyObject *self, PyObject *value, void *closure)
+{
+    if (value == NULL) {
+        PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", (const char *)closure);
+        return -1;
+    }
+    Py_XSETREF(*rw_field(task_of(self), closure), Py_NewRef(value));
+    return 0;
+}
+
+static PyObject *nursery_or_none(const struct ctrio_nursery *nursery)
+{
+    if (nursery == NULL)
+        Py_RETURN_NONE;
+    return Py_NewRef(ctrio__container(nursery, struct ctrio__py_nursery, nursery));
+}
+static PyObject *get_parent_nursery(PyObject *self, void *Py_UNUSED(closure))
+{
+    return nursery_or_none(task_of(self)->task.nursery);
+}
+static PyObject *get_eventual_nursery(PyObject *self, void *Py_UNUSED(closure))
+{
+    const struct ctrio_task *task = &task_of(self)->task;
+    return nursery_or_none(task->state == CTRIO__TASK_EXITED ? NULL : task->eventual_nursery);
+}
+static PyObject *get_child_nurseries(PyObject *self, void *Py_UNUSED(closure))
+{
+    struct ctrio_task *task = &task_of(self)->task;
+    PyObject *list = PyList_New(0);
+    for (struct ctrio_list *at = task->nurseries.next; list != NULL && at != &task->nurseries;
+         at = at->next) {
+        struct ctrio_nursery *nursery = ctrio__container(at, struct ctrio_nursery, sibling);
+        if (PyList_Append(list, (PyObject *)ctrio__py_nursery_from(nursery)) < 0)
+            Py_CLEAR(list);
+    }
+    return list;
+}
+static PyObject *get_scope(PyObject *self, void *Py_UNUSED(closure))
+{
+    struct ctrio_cancel_scope *scope = task_of(self)->task.scope;
+    if (scope == NULL || scope->frontend != &ctrio__python)
+        Py_RETURN_NONE;
+    return Py_NewRef(ctrio__py_scope_from(scope));
+}
+static PyObject *get_runner(PyObject *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(task_of(self)->runner);
+}
+static PyObject *get_serial(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(task_of(self)->task.serial);
+}
+static PyObject *get_protected(PyObject *self, void *Py_UNUSED(closure))
+{
+    return PyBool_FromLong(task_of(self)->ki_protected);
+}
+static uint32_t *counter(struct ctrio__py_task *task, const char *which)
+{
+    return which[1] == 's' ? &task->task.schedule_points : &task->task.cancel_points;
+}
+static PyObject *get_counter(PyObject *self, void *closure)
+{
+    return PyLong_FromUnsignedLong(*counter(task_of(self), closure));
+}
+static int set_counter(PyObject *self, PyObject *value, void *closure)
+{
+    if (value == NULL || !PyLong_Check(value)) { /* adding one to it will fail: Trio's does */
+        task_of(self)->poisoned = true;
+        return 0;
+    }
+    unsigned long number = PyLong_AsUnsignedLong(value);
+    if (PyErr_Occurred())
+        return -1;
+    *counter(task_of(self), closure) = (uint32_t)number;
+    return 0;
+}
+
+static PyObject *iter_await_frames(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    return PyObject_CallOneArg(task_of(self)->state->bound.iter_await_frames, self);
+}
+
+static PyObject *task_repr(PyObject *self)
+{
+    PyObject *name = get_name(self, NULL);
+    PyObject *text = name != NULL ? PyUnicode_FromFormat("<Task %R at %p>", name, self) : NULL;
+    Py_XDECREF(name);
+    return text;
+}
+/* By creation, not by address: sets of tasks have the same order in every run. */
+static Py_hash_t task_hash(PyObject *self)
+{
+    return (Py_hash_t)(task_of(self)->task.serial & (uint64_t)PY_SSIZE_T_MAX);
+}
+
+/* --- life -------------------------------------------------------------------------- */
+
+static int task_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    struct ctrio__py_task *task = task_of(self);
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(task->runner);
+    Py_VISIT(task->coro);
+    Py_VISIT(task->context);
+    Py_VISIT(task->name);
+    Py_VISIT(task->custom_sleep_data);
+    Py_VISIT(task->abort_func);
+    Py_VISIT(task->throw_next);
+    Py_VISIT(task->detached);
+    if (task->task.nursery != NULL)
+        Py_VISIT((PyObject *)ctrio__py_nursery_from(task->task.nursery));
+    for (struct ctrio_list *at = task->task.nurseries.next; at != &task->task.nurseries;
+         at = at->next)
+        Py_VISIT((PyObject *)ctrio__py_nursery_from(
+            ctrio__container(at, struct ctrio_nursery, sibling)));
+    if (task->has_wake && (task->wake.code == 0 || task->wake.code == CTRIO_FOREIGN))
+        Py_VISIT((PyObject *)task->wake.value);
+    return 0;
+}
+static int task_clear(PyObject *self)
+{
+    struct ctrio__py_task *task = task_of(self);
+    Py_CLEAR(task->coro);
+    Py_CLEAR(task->context);
+    Py_CLEAR(task->name);
+    Py_CLEAR(task->custom_sleep_data);
+    Py_CLEAR(task->abort_func);
+    Py_CLEAR(task->throw_next);
+    Py_CLEAR(task->detached);
+    return 0;
+}
+static void task_dealloc(PyObject *self)
+{
+    struct ctrio__py_task *task = task_of(self);
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    if (task->weakrefs != NULL)
+        PyObject_ClearWeakRefs(self);
+    CTRIO_ASSERT(!ctrio__list_linked(&task->task.run_link));
+    CTRIO_ASSERT(!ctrio__list_linked(&task->task.scope_link));
+    drop_wake(task);
+    task_clear(self);
+    struct ctrio_nursery *nursery = task->task.nursery;
+    task->task.nursery = NULL;
+    if (nursery != NULL)
+        Py_DECREF(ctrio__py_nursery_from(nursery));
+    Py_CLEAR(task->runner);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+static PyObject *task_new(PyTypeObject *Py_UNUSED(type), PyObject *Py_UNUSED(args),
+                          PyObject *Py_UNUSED(kwargs))
+{
+    PyErr_SetString(PyExc_TypeError, "trio.lowlevel.Task has no public constructor");
+    return NULL;
+}
+
+struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObject *coro,
+                                        PyObject *context, PyObject *name, bool system)
+{
+    struct ctrio__state *state = runner->state;
+    struct ctrio__py_task *task = PyObject_GC_New(struct ctrio__py_task, state->types[TYPE_TASK]);
+    if (task == NULL)
+        return NULL;
+    ctrio__task_init(&task->task, &ctrio__python);
+    task->state = state;
+    task->runner = Py_NewRef(runner);
+    task->coro = Py_NewRef(coro);
+    task->context = Py_NewRef(context);
+    task->name = Py_NewRef(name);
+    task->custom_sleep_data = Py_NewRef(Py_None);
+    task->abort_func = NULL;
+    task->throw_next = NULL;
+    task->detached = NULL;
+    task->weakrefs = NULL;
+    task->step_coro = NULL;
+    task->step_context = NULL;
+    task->wake = (struct ctrio__outcome){0, NULL};
+    task->has_wake = false;
+    task->poisoned = false;
+    task->ki_protected = system;
+    task->task.system = system;
+    PyObject_GC_Track(task);
+    return task;
+}
+
+static PyMethodDef task_methods[] = {
+    {"iter_await_frames", iter_await_frames, METH_NOARGS,
+     "iter_await_frames($self, /)\n--\n\n"
+     "Iterate over (frame, line number) of what the task is waiting in, outermost first."},
+    {NULL, NULL, 0, NULL}};
+#define FIELD(name) {name, get_field, set_field, NULL, (void *)name}
+static PyGetSetDef task_getset[] = {
+    {"name", get_name, set_field, "The task's name, for people.", (void *)"name"},
+    FIELD("coro"),
+    FIELD("context"),
+    FIELD("custom_sleep_data"),
+    {"parent_nursery", get_parent_nursery, NULL, "The nursery the task is in, or None.", NULL},
+    {"_parent_nursery", get_parent_nursery, NULL, NULL, NULL},
+    {"eventual_parent_nursery", get_eventual_nursery, NULL,
+     "Where the task will be once it has called started(), or None.", NULL},
+    {"child_nurseries", get_child_nurseries, NULL, "Its open nurseries, outermost first.", NULL},
+    {"_child_nurseries", get_child_nurseries, NULL, NULL, NULL},
+    {"_cancel_status", get_scope, NULL, NULL, NULL},
+    {"_runner", get_runner, NULL, NULL, NULL},
+    {"_counter", get_serial, NULL, NULL, NULL},
+    {"_ki_protected", get_protected, NULL, NULL, NULL},
+    {"_schedule_points", get_counter, set_counter, NULL, (void *)"_schedule_points"},
+    {"_cancel_points", get_counter, set_counter, NULL, (void *)"_cancel_points"},
+    {NULL, NULL, NULL, NULL, NULL}};
+static PyMemberDef task_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct ctrio__py_task, weakrefs), READONLY, NULL},
+    {NULL, 0, 0, 0, NULL}};
+static PyType_Slot task_slots[] = {{Py_tp_new, task_new},           {Py_tp_methods, task_methods},
+                                   {Py_tp_getset, task_getset},     {Py_tp_members, task_members},
+                                   {Py_tp_repr, task_repr},         {Py_tp_hash, task_hash},
+                                   {Py_tp_traverse, task_traverse}, {Py_tp_clear, task_clear},
+                                   {Py_tp_dealloc, task_dealloc},   {0, NULL}};
+static PyType_Spec task_spec = {.name = "trio.lowlevel.Task",
+                                .basicsize = sizeof(struct ctrio__py_task),
+                                .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+                                .slots = task_slots};
+
+int ctrio__exec_task(PyObject *module, struct ctrio__state *state)
+{
+    (void)state;
+    return ctrio__add_type(module, TYPE_TASK, &task_spec, NULL, "Task");
+}

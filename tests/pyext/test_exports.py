@@ -1,0 +1,138 @@
+"""What `import ctrio` brings along, and what its names say of themselves."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import subprocess
+import sys
+from types import ModuleType, new_class
+
+import pytest
+
+import ctrio
+import ctrio.testing
+
+PUBLIC = ["", ".abc", ".from_thread", ".lowlevel", ".socket", ".testing", ".to_thread"]
+LATE = {
+    "ctrio": [
+        "CapacityLimiterStatistics",
+        "ConditionStatistics",
+        "EventStatistics",
+        "LockStatistics",
+        "MemoryChannelStatistics",
+    ],
+    "ctrio.lowlevel": [
+        "ParkingLotStatistics",
+        "RaiseCancelT",
+        "RunStatistics",
+        "UnboundedQueueStatistics",
+    ],
+}
+
+
+def module(suffix: str) -> ModuleType:
+    return importlib.import_module("ctrio" + suffix)
+
+
+def test_import_leaves_slow_modules_alone() -> None:
+    code = """
+import sys
+sys.path[:] = %r
+before = set(sys.modules)
+import ctrio
+print(*sorted(set(sys.modules) - before))
+"""
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", code % sys.path],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    new = set(done.stdout.split())
+    unwanted = (
+        "outcome attr attrs inspect typing typing_extensions sniffio idna logging"
+    )
+    assert "ctrio._ctrio" in new
+    assert not new & {*unwanted.split(), "ctrio._stubs", "ctrio._statistics", "ctypes"}
+
+
+@pytest.mark.parametrize("suffix", PUBLIC)
+def test_public_objects_say_that_they_live_in_trio(suffix: str) -> None:
+    for name, value in vars(module(suffix)).items():
+        own = (inspect.isclass(value) or callable(value)) and not name.startswith("_")
+        if own and str(getattr(value, "__module__", "")).startswith(("ctrio", "trio")):
+            assert value.__module__ == "trio" + suffix
+            assert getattr(value, "__name__", name) == name
+
+
+def test_methods_say_so_too() -> None:
+    assert ctrio.abc.Stream.send_all.__module__ == "trio.abc"
+    assert ctrio.SocketListener.accept.__qualname__ == "SocketListener.accept"
+    assert ctrio.to_thread.run_sync.__qualname__ == "run_sync"
+    assert ctrio.Cancelled.__module__ == "trio"
+
+
+@pytest.mark.parametrize("owner", LATE)
+def test_names_that_are_imported_when_asked_for(owner: str) -> None:
+    for name in LATE[owner]:
+        assert name in dir(importlib.import_module(owner))
+        value = getattr(importlib.import_module(owner), name)
+        assert value is getattr(importlib.import_module(owner), name)
+        if inspect.isclass(value):
+            assert value.__module__ == "trio" + owner.removeprefix("ctrio")
+    with pytest.raises(AttributeError, match="has no attribute 'NoSuchName'"):
+        importlib.import_module(owner).NoSuchName  # noqa: B018
+
+
+def test_core_names_are_public_in_exactly_one_place() -> None:
+    places = [ctrio, ctrio.lowlevel, ctrio.testing]
+    for name, value in vars(ctrio._core).items():
+        if not name.startswith("_"):
+            found = [place for place in places if vars(place).get(name) is value]
+            assert len(found) == 1, name
+
+
+@pytest.mark.parametrize("suffix", PUBLIC)
+def test_classes_are_final_or_meant_to_be_inherited_from(suffix: str) -> None:
+    for name, value in vars(module(suffix)).items():
+        if not inspect.isclass(value) or not value.__module__.startswith("trio"):
+            continue
+        if issubclass(value, BaseException) or name in ("SocketType", "TaskStatus"):
+            continue
+        if suffix == ".abc" or name.endswith("Statistics"):
+            continue
+        with pytest.raises(TypeError):
+            new_class("Sub", (value,))
+
+
+def test_versions() -> None:
+    assert [int(part) for part in ctrio.__version__.split(".")] == [0, 35, 0]
+    assert ctrio.__ctrio_version__ == "0.1.0"
+
+
+def test_cancelled_cannot_be_made_but_can_be_pickled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(TypeError, match=r"^trio.Cancelled has no public constructor$"):
+        ctrio.Cancelled(source="explicit")
+    monkeypatch.setitem(sys.modules, "trio", ctrio)  # where pickle looks for it
+    made = ctrio.Cancelled._create(source="explicit", reason="so", source_task="<T>")
+    copy = pickle.loads(pickle.dumps(made))
+    assert type(copy) is ctrio.Cancelled
+    assert str(copy) == str(made)
+    assert (copy.source, copy.reason, copy.source_task) == ("explicit", "so", "<T>")
+
+
+def test_socket_has_the_constants_of_the_standard_library() -> None:
+    import socket
+
+    assert ctrio.socket.AF_INET is socket.AF_INET
+    assert ctrio.socket.gaierror is socket.gaierror
+    assert not hasattr(ctrio.socket, "timeout")
+    assert not hasattr(ctrio.socket, "error")
+    assert ctrio.socket.socket is not socket.socket
+    if sys.platform == "linux":
+        assert ctrio.socket.IP_BIND_ADDRESS_NO_PORT == 24

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.machinery import ModuleSpec
-from importlib.util import find_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
     from types import ModuleType
     from typing import Any
 
@@ -33,7 +32,12 @@ class _Alias:
     ) -> ModuleSpec | None:
         """Find one of Trio's modules; None if it is none, or we have no such."""
         name = _our_name(fullname)
-        if name is None or find_spec(name) is None:
+        if name is None:
+            return None
+        from importlib.machinery import ModuleSpec
+        from importlib.util import find_spec
+
+        if find_spec(name) is None:
             return None
         loader: Any = self  # it need not inherit from anything
         return ModuleSpec(fullname, loader, is_package=False)

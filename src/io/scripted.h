@@ -49,6 +49,9 @@ size_t ctrio__scripted_close(struct ctrio__scripted *world);
 size_t ctrio__scripted_run_jobs(struct ctrio__scripted *world);
 /* As if the signal had come.  False: nobody watches it. */
 bool ctrio__scripted_raise(struct ctrio__scripted *world, int number);
+/* A stream socket; one that listens on this port of the only host.  -errno. */
+intptr_t ctrio__scripted_socket(struct ctrio__scripted *world);
+intptr_t ctrio__scripted_listener(struct ctrio__scripted *world, uint16_t port, int backlog);
 size_t ctrio__scripted_socket_count(const struct ctrio__scripted *world);
 /* The connection that this handle is an end of breaks: both ends get -ECONNRESET.  False: it is
  * not connected. */

@@ -13,10 +13,6 @@ static enum ctrio__step look(struct ctrio__op *op, struct ctrio_task *task)
     task->cancel_points++;
     if (!ctrio__task_cancel_pending(task))
         return CTRIO__DONE;
-    struct ctrio_cancel_scope *scope = task->scope;
-    if (scope != NULL && scope->reason == NULL && task == task->run->main_task &&
-        task->run->interrupt_pending)
-        scope->reason = &ctrio__reason_interrupt;
     op->stage = RAISING;
     ctrio__task_park(task, ctrio__abort_simply, NULL);
     return CTRIO__PARKED;
@@ -126,7 +122,8 @@ static enum ctrio__step sleep_step(struct ctrio__op *base, struct ctrio_task *ta
     base->stage = YIELDED;
     base->object = task;
     ctrio__task_park(task, sleep_abort, op);
-    if (op->timer.when == INFINITY)
+    bool interrupted = task->run->interrupt_pending && task == task->run->main_task;
+    if (op->timer.when == INFINITY || interrupted) /* the loop delivers it before anything else */
         return CTRIO__PARKED;
     if (ctrio__run_time(task->run) >= op->timer.when)
         ctrio__task_wake(task, 0, NULL);

@@ -194,15 +194,19 @@ static enum ctrio__step close_step(struct ctrio__op *op, struct ctrio_task *task
     }
     CTRIO_ASSERT(nursery->closed);
     struct ctrio_nursery *innermost = nursery;
-    if (nursery->parent != NULL) /* else: left behind by its task, and closed by another */
-        innermost = ctrio__container(task->nurseries.prev, struct ctrio_nursery, sibling);
+    if (nursery->parent != NULL) { /* else: left behind by its task, and closed by another */
+        innermost = NULL;
+        if (!ctrio__list_empty(&task->nurseries))
+            innermost = ctrio__container(task->nurseries.prev, struct ctrio_nursery, sibling);
+    }
     if (innermost != nursery) {
         task->frontend->misnested(CTRIO__NURSERY_OUT_OF_ORDER, task, nursery->scope, NULL, io);
     } else {
         fold(nursery, task, io);
         ctrio__scope_close(nursery->scope, task, io);
     }
-    ctrio__nursery_unlink(innermost, task->frontend);
+    if (innermost != NULL)
+        ctrio__nursery_unlink(innermost, task->frontend);
     return CTRIO__DONE;
 }
 
@@ -229,6 +233,7 @@ void ctrio__nursery_forget(struct ctrio_nursery *nursery)
     nursery->closed = true;
     nursery->results_lost = true;
     nursery->parent = NULL;
+    drop_failures(nursery, nursery->scope->frontend);
 }
 
 /* --- start() ----------------------------------------------------------------------- */

@@ -37,7 +37,8 @@ void ctrio__nursery_add_failure(struct ctrio_nursery *nursery, struct ctrio__fai
                                 struct ctrio_task *task);
 /* Closes the nursery if nothing keeps it open any more, and wakes the parent that waits. */
 void ctrio__nursery_check_closed(struct ctrio_nursery *nursery);
-/* The front end's object dies while the nursery is open (its task is long gone). */
+/* The front end's object dies while the nursery is open (its task is long gone): what failures it
+ * still holds are dropped.  Its scope is still there. */
 void ctrio__nursery_forget(struct ctrio_nursery *nursery);
 
 /* Waits for every child, then folds: 0, or the group of all failures; then closes the scope with

@@ -44,11 +44,17 @@ int ctrio__run_open(struct ctrio_run *run, const struct ctrio__run_options *opti
 static void free_left_over_tasks(struct ctrio_run *run)
 {
     struct ctrio_list *link;
+    ctrio__list_each (at, &run->tasks) { /* their nurseries may lie in other tasks of the list */
+        struct ctrio_task *task = ctrio__task_from(at, run_link);
+        ctrio__list_unlink(&task->scope_link);
+        task->scope = NULL;
+        if (task->nursery != NULL) {
+            ctrio__list_unlink(&task->nursery_link);
+            task->nursery->child_count--;
+        }
+    }
     while ((link = ctrio__list_pop(&run->tasks)) != NULL) {
         struct ctrio_task *task = ctrio__task_from(link, run_link);
-        ctrio__list_unlink(&task->scope_link);
-        ctrio__list_unlink(&task->nursery_link);
-        task->scope = NULL;
         while (!ctrio__list_empty(&task->nurseries))
             ctrio__nursery_unlink(
                 ctrio__container(task->nurseries.next, struct ctrio_nursery, sibling),

@@ -104,4 +104,13 @@ static enum ctrio__step init_step(struct ctrio__op *base, struct ctrio_task *tas
         advance(op, run, io);
     }
 }
-const struct ctrio__op_kind ctrio__init_kind = {.verb = "run", .step = init_step};
+
+/* The run was given up. */
+static void init_abandon(struct ctrio__op *base, struct ctrio_task *task)
+{
+    struct ctrio__init_op *op = ctrio__container(base, struct ctrio__init_op, op);
+    if (base->stage != BEGIN && base->stage != FINALIZING)
+        op->close.op.kind->abandon(&op->close.op, task);
+}
+const struct ctrio__op_kind ctrio__init_kind = {
+    .verb = "run", .step = init_step, .abandon = init_abandon};

@@ -200,11 +200,10 @@ static void deliver_final(struct ctrio_task *task, struct ctrio__outcome *final)
     bool kept = false;
     CTRIO_ASSERT(run->finished == NULL);
     if (task == run->init_task) {
-        CTRIO_ASSERT(final->code < 0 || run->tasks_living == 0);
         if (final->code < 0) {
             run->fatal = *final;
             ctrio__run_fail(run, final->code);
-        } else if (run->tasks_living != 0) {
+        } else if (run->tasks_living != 0) { /* of a nursery that its task has left behind */
             ctrio__run_fail(run, CTRIO_MISUSE);
         }
         *final = (struct ctrio__outcome){0, NULL};

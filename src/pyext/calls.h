@@ -50,11 +50,20 @@ int ctrio__context_note(struct ctrio__state *state, PyObject *runner, bool begin
 /* lot.c: the front end's lot_broken */
 void ctrio__py_lot_broken(struct ctrio_parking_lot *lot, struct ctrio_task *task);
 /* runner.c */
-struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state, PyObject *clock,
-                                           PyObject *instruments, bool strict,
-                                           bool ki_at_checkpoints);
+struct ctrio__runner_options {
+    PyObject *clock, *instruments; /* borrowed; NULL or None: the system's, none */
+    bool strict, ki_at_checkpoints;
+    struct ctrio__os *os;           /* lent; NULL: the machine's own */
+    struct ctrio__chooser *chooser; /* lent; NULL: the seeded coin */
+};
+struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state,
+                                           const struct ctrio__runner_options *options);
+/* Runs args[0](*args[1:]) to its end and gives its result; steals the runner, which may be NULL
+ * with an error. */
+PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args);
+int ctrio__refuse_nested(struct ctrio__state *state); /* -1 with an error inside a run */
 /* run.c */
-int ctrio__runner_open(struct ctrio__py_runner *runner, PyObject *clock, PyObject *instruments);
+int ctrio__runner_open(struct ctrio__py_runner *runner, const struct ctrio__runner_options *options);
 int ctrio__runner_start(struct ctrio__py_runner *runner);
 void ctrio__runner_close(struct ctrio__py_runner *runner);
 /* The hook that finalises asynchronous generators. */

@@ -126,8 +126,7 @@ static int connect_by_python(struct ctrio__op *op, struct ctrio__outcome *io)
 }
 
 /* -EAGAIN is an answer here, as in src/io. */
-static int attempt_connect(struct ctrio__op *op, struct ctrio_task *task,
-                           struct ctrio__outcome *io)
+static int attempt_connect(struct ctrio__op *op, struct ctrio_task *task, struct ctrio__outcome *io)
 {
     struct ctrio__py_socket *self = ctrio__py_socket_of(op);
     struct ctrio__coroutine *coro = ctrio__coroutine_of(op);
@@ -140,8 +139,7 @@ static int attempt_connect(struct ctrio__op *op, struct ctrio_task *task,
         return connect_by_python(op, io);
     if (PySys_Audit("socket.connect", "OO", self->sock, coro->arg) < 0)
         return ctrio__py_socket_failed(op, io);
-    int result =
-        os->net->connect(os, self->socket.handle, (const struct sockaddr *)&address, size);
+    int result = os->net->connect(os, self->socket.handle, (const struct sockaddr *)&address, size);
     CTRIO_ASSERT(result <= 0);
     if (result == -EINPROGRESS)
         return CTRIO_WOULD_BLOCK;
@@ -222,4 +220,5 @@ const struct ctrio__async ctrio__connection_methods[] = {
      .begin = begin_connect,
      .finish = finish_connect,
      .drop = ctrio__py_socket_drop},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};

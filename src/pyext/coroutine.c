@@ -515,7 +515,7 @@ static void coroutine_dealloc(PyObject *self)
     Py_CLEAR(coro->function);
     /* The collector's "finalised" bit stays in a recycled header: an object that has warned would
      * never warn again. */
-    if (CTRIO_FREELISTS && !coro->finalized && state->free_count < 512) {
+    if (CTRIO_FREELISTS && !coro->finalized && state->free_count < CTRIO_FREE_COROUTINES) {
         coro->self = (PyObject *)state->free_coroutines;
         state->free_coroutines = coro;
         state->free_count++;

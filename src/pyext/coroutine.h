@@ -48,6 +48,8 @@ union ctrio__any_op {
     void *room[16]; /* for the socket operations */
 };
 
+enum { CTRIO_FREE_COROUTINES = 512 }; /* kept for reuse, an interpreter */
+
 struct ctrio__function;
 struct ctrio__coroutine {
     PyObject_HEAD

@@ -54,6 +54,8 @@ static PyObject *io_statistics(struct ctrio__py_runner *runner)
     struct ctrio__io_statistics io = {0, 0};
     PyObject *slot = NULL;
     runner->run.io_ops->statistics(runner->run.io, &io);
+    if (runner->run.entries.task != NULL)
+        io.tasks_waiting_read++; /* it waits for the backend's bell; in Trio, for a socket */
     PyObject *class = ctrio__lazy(&slot, "ctrio._statistics", "_EpollStatistics");
     PyObject *result = NULL;
     if (class != NULL)

@@ -5,8 +5,8 @@
  * that is awaited and the op is in no queue of the kernel; whatever it waits for is its own.  The
  * wake goes back to the task before the inner step, where the op that waits takes it.  A Python
  * coroutine around all our streams was refused: it would cost each receive a frame. */
-#include "pyext/sockets.h"
 #include "pyext/outcome.h"
+#include "pyext/sockets.h"
 
 /* What `await` would drive.  Steals. */
 static PyObject *iterator_of(PyObject *awaitable)

@@ -182,9 +182,9 @@ static int get_events(struct ctrio__py_runner *runner, double timeout,
     CTRIO_ASSERT(timeout >= 0);
     *events = (struct ctrio__io_events){NULL, 0};
     if (timeout > 0) {
-        Py_BEGIN_ALLOW_THREADS
+        PyThreadState *thread = PyEval_SaveThread();
         result = ops->get_events(io, timeout, events);
-        Py_END_ALLOW_THREADS
+        PyEval_RestoreThread(thread);
     } else {
         result = ops->get_events(io, 0, events);
     }
@@ -210,8 +210,8 @@ static int get_events_of_python(struct ctrio__py_runner *runner, double timeout,
     Py_DECREF(manager);
     if (record == NULL)
         return -1;
-    bool known = PyBytes_Check(record) && (PyBytes_GET_SIZE(record) == 0 ||
-                                           PyBytes_GET_SIZE(record) == sizeof *events);
+    bool known = PyBytes_Check(record) &&
+                 (PyBytes_GET_SIZE(record) == 0 || PyBytes_GET_SIZE(record) == sizeof *events);
     if (known && PyBytes_GET_SIZE(record) != 0)
         memcpy(events, PyBytes_AS_STRING(record), sizeof *events);
     else if (!known)
@@ -295,13 +295,13 @@ static PyMethodDef manager_methods[] = {
      "Wait for events, at most so many seconds, and return them for the run loop."},
     {"notify_closing", manager_notify_closing, METH_O,
      "notify_closing($self, fd, /)\n--\n\nWake the tasks that wait for a handle."},
-    {NULL, NULL, 0, NULL}};
-static PyType_Slot manager_slots[] = {{Py_tp_new, manager_new},
-                                      {Py_tp_methods, manager_methods},
-                                      {Py_tp_traverse, manager_traverse},
-                                      {Py_tp_clear, manager_clear},
-                                      {Py_tp_dealloc, manager_dealloc},
-                                      {0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot manager_slots[] = {
+    {Py_tp_new, manager_new},           {Py_tp_methods, manager_methods},
+    {Py_tp_traverse, manager_traverse}, {Py_tp_clear, manager_clear},
+    {Py_tp_dealloc, manager_dealloc},   {0, NULL},
+};
 static PyType_Spec manager_spec = {.name = "trio._core._run.IOManagerBase",
                                    .basicsize = sizeof(struct io_manager),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
@@ -321,7 +321,8 @@ static const struct ctrio__async manager_async[] = {
      .parse = parse_fd,
      .begin = begin_method_writable,
      .finish = finish_wait},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};
 static const struct ctrio__async async_functions[] = {
     {.qualname = "wait_readable",
      .module = "trio.lowlevel",
@@ -335,7 +336,8 @@ static const struct ctrio__async async_functions[] = {
      .parse = parse_fd,
      .begin = begin_writable,
      .finish = finish_wait},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};
 
 static PyMethodDef functions[] = {
     {"notify_closing", (PyCFunction)(void (*)(void))notify_closing, METH_FASTCALL | METH_KEYWORDS,
@@ -345,7 +347,8 @@ static PyMethodDef functions[] = {
      "checkpoint in between, so that no other task starts to wait for it.\n\n"
      "Args:\n    fd: The descriptor, or what has it as its fileno()."},
     {"io_manager_patched", io_manager_patched, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 
 int ctrio__exec_io(PyObject *module, struct ctrio__state *state)
 {

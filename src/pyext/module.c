@@ -149,7 +149,7 @@ static int module_exec(PyObject *module)
         ctrio__exec_token,          ctrio__exec_ki,         ctrio__exec_instrument,
         ctrio__exec_local,          ctrio__exec_lot,        ctrio__exec_sync,
         ctrio__exec_limiter,        ctrio__exec_channel,    ctrio__exec_io,
-        ctrio__exec_socket,         ctrio__exec_thread,
+        ctrio__exec_socket,         ctrio__exec_thread, ctrio__exec_scripted,
     };
     struct ctrio__state *state = PyModule_GetState(module);
     if (learn_names(state) < 0 || PyModule_AddFunctions(module, functions) < 0)
@@ -181,10 +181,22 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     return 0;
 }
 
+/* Before the coroutine type goes: freeing an object asks its type for the size of its head. */
+static void drain_free_list(struct ctrio__state *state)
+{
+    while (state->free_coroutines != NULL) {
+        struct ctrio__coroutine *coro = state->free_coroutines;
+        state->free_coroutines = (struct ctrio__coroutine *)coro->self;
+        PyObject_GC_Del(coro);
+    }
+    state->free_count = CTRIO_FREE_COROUTINES; /* full: nothing is recycled any more */
+}
+
 static int module_clear(PyObject *module)
 {
     struct ctrio__state *state = PyModule_GetState(module);
     size_t count;
+    drain_free_list(state);
 #define X(identifier) Py_CLEAR(state->bound.identifier);
     CTRIO_BOUND(X)
 #undef X
@@ -203,11 +215,6 @@ static void module_free(void *module)
 #define X(identifier, text) Py_CLEAR(state->names.identifier);
     CTRIO_NAMES(X)
 #undef X
-    while (state->free_coroutines != NULL) {
-        struct ctrio__coroutine *coro = state->free_coroutines;
-        state->free_coroutines = (struct ctrio__coroutine *)coro->self;
-        PyObject_GC_Del(coro);
-    }
 }
 
 static PyModuleDef_Slot module_slots[] = {

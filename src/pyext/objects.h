@@ -80,7 +80,9 @@ struct ctrio__py_runner {
     PyObject_HEAD
     struct ctrio_run run;
     struct ctrio__state *state;
-    struct ctrio__os *os; /* owned unless lent by a test */
+    struct ctrio__os *os;           /* owned unless lent */
+    struct ctrio__chooser *chooser; /* lent; NULL in production */
+    bool os_lent;
     struct ctrio__system_clock system_clock;
     struct ctrio__py_clock py_clock;
     struct ctrio_clock *kernel_clock; /* &system_clock.clock or &py_clock.clock */

@@ -7,6 +7,7 @@
 #include "kernel/loop.h"
 #include "pyext/calls.h"
 #include "pyext/outcome.h"
+#include "pyext/sockets.h"
 
 /* --- the tasks every run has ------------------------------------------------------- */
 
@@ -169,7 +170,7 @@ int ctrio__runner_start(struct ctrio__py_runner *runner)
     return 0;
 }
 
-int ctrio__runner_open(struct ctrio__py_runner *runner, PyObject *clock, PyObject *instruments)
+static int open_os(struct ctrio__py_runner *runner)
 {
     struct ctrio__native_os *native = ctrio__native_os_new();
     if (native == NULL) {
@@ -177,6 +178,14 @@ int ctrio__runner_open(struct ctrio__py_runner *runner, PyObject *clock, PyObjec
         return -1;
     }
     runner->os = &native->os;
+    return 0;
+}
+
+int ctrio__runner_open(struct ctrio__py_runner *runner, const struct ctrio__runner_options *given)
+{
+    PyObject *clock = given->clock != NULL ? given->clock : Py_None;
+    if (runner->os == NULL && open_os(runner) < 0)
+        return -1;
     uint64_t seed = 0;
     if (runner->os->random(runner->os, &seed, sizeof seed) < 0)
         seed = runner->os->now(runner->os, CTRIO__MONOTONIC);
@@ -186,6 +195,7 @@ int ctrio__runner_open(struct ctrio__py_runner *runner, PyObject *clock, PyObjec
                                          .io_ops = runner->os->io,
                                          .now = runner->os->now,
                                          .clock = runner->kernel_clock,
+                                         .chooser = runner->chooser,
                                          .seed = seed,
                                          .data = runner};
     int result = ctrio__run_open(&runner->run, &options);
@@ -194,7 +204,7 @@ int ctrio__runner_open(struct ctrio__py_runner *runner, PyObject *clock, PyObjec
         return -1;
     }
     runner->opened = true;
-    return ctrio__instruments_setup(runner, instruments);
+    return ctrio__instruments_setup(runner, given->instruments);
 }
 
 /* Gives back what the kernel still links, whatever state the run is in.  Idempotent. */
@@ -209,6 +219,8 @@ void ctrio__runner_close(struct ctrio__py_runner *runner)
             Py_CLEAR(((struct ctrio__py_nursery *)runner->nurseries[i])->parent_task);
         Py_CLEAR(runner->nurseries[i]);
     }
+    if (runner->os_lent)
+        runner->os = NULL;
     if (runner->os != NULL) {
         ctrio__native_os_drop(ctrio__container(runner->os, struct ctrio__native_os, os));
         runner->os = NULL;
@@ -260,19 +272,6 @@ static void shut_down(struct ctrio__py_runner *runner)
 
 /* --- the loop ---------------------------------------------------------------------- */
 
-static int wait_for_events(struct ctrio__py_runner *runner, double timeout,
-                           struct ctrio__io_events *events)
-{
-    struct ctrio_run *run = &runner->run;
-    int result;
-    if (timeout <= 0.0)
-        return run->io_ops->get_events(run->io, 0.0, events);
-    PyThreadState *thread = PyEval_SaveThread();
-    result = run->io_ops->get_events(run->io, timeout, events);
-    PyEval_RestoreThread(thread);
-    return result;
-}
-
 static void handle_signals(struct ctrio__py_runner *runner)
 {
     PyObject *previous = ctrio__callout_begin(runner);
@@ -286,11 +285,8 @@ static bool look(struct ctrio__py_runner *runner, struct ctrio__io_events *event
 {
     struct ctrio_run *run = &runner->run;
     double timeout = ctrio__run_timeout(run);
-    int result = run->failed == 0 ? wait_for_events(runner, timeout, events) : 0;
-    if (result < 0) {
-        ctrio__raise(runner->state, &(struct ctrio__outcome){result, NULL});
+    if (run->failed == 0 && ctrio__runner_get_events(runner, timeout, events) < 0)
         ctrio__runner_fail(runner);
-    }
     return run->failed == 0;
 }
 
@@ -401,7 +397,7 @@ static PyObject *run_to_the_end(struct ctrio__py_runner *runner)
     return result;
 }
 
-static int refuse_nested(struct ctrio__state *state)
+int ctrio__refuse_nested(struct ctrio__state *state)
 {
     if (ctrio__peek_runner(state) == NULL)
         return 0;
@@ -416,6 +412,26 @@ static int warn_about_loose(struct ctrio__state *state, const char *what, int st
     PyObject *result = PyObject_CallFunction(state->bound.warn_deprecated, "s", what);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
+}
+
+PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args)
+{
+    if (runner == NULL)
+        return NULL;
+    struct ctrio__state *state = runner->state;
+    runner->async_fn = Py_NewRef(PyTuple_GET_ITEM(args, 0));
+    runner->args = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    PyObject *library = runner->args != NULL ? swap_sniffio(state, state->names.trio) : NULL;
+    PyObject *result = library != NULL ? run_to_the_end(runner) : NULL;
+    PyObject *error = PyErr_GetRaisedException();
+    if (library != NULL)
+        Py_XDECREF(swap_sniffio(state, library));
+    Py_XDECREF(library);
+    ctrio__runner_close(runner); /* a token may keep the object for long */
+    Py_DECREF(runner);
+    if (error != NULL)
+        PyErr_SetRaisedException(error);
+    return result;
 }
 
 static PyObject *run(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -436,25 +452,13 @@ static PyObject *run(PyObject *module, PyObject *args, PyObject *kwargs)
         return NULL;
     if (ctrio__check_bound(state) < 0 ||
         warn_about_loose(state, "trio.run(..., strict_exception_groups=False)", strict) < 0 ||
-        refuse_nested(state) < 0)
+        ctrio__refuse_nested(state) < 0)
         return NULL;
-    struct ctrio__py_runner *runner =
-        ctrio__runner_new(state, clock, instruments, strict != 0, restricted != 0);
-    if (runner == NULL)
-        return NULL;
-    runner->async_fn = Py_NewRef(PyTuple_GET_ITEM(args, 0));
-    runner->args = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
-    PyObject *library = runner->args != NULL ? swap_sniffio(state, state->names.trio) : NULL;
-    PyObject *result = library != NULL ? run_to_the_end(runner) : NULL;
-    if (library != NULL) {
-        PyObject *error = PyErr_GetRaisedException();
-        Py_XDECREF(swap_sniffio(state, library));
-        Py_DECREF(library);
-        if (error != NULL)
-            PyErr_SetRaisedException(error);
-    }
-    Py_DECREF(runner);
-    return result;
+    const struct ctrio__runner_options options = {.clock = clock,
+                                                  .instruments = instruments,
+                                                  .strict = strict != 0,
+                                                  .ki_at_checkpoints = restricted != 0};
+    return ctrio__runner_run(ctrio__runner_new(state, &options), args);
 }
 
 static PyMethodDef functions[] = {

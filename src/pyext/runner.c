@@ -12,22 +12,24 @@ static struct ctrio__py_runner *runner_of(PyObject *self)
     return (struct ctrio__py_runner *)self;
 }
 
-struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state, PyObject *clock,
-                                           PyObject *instruments, bool strict,
-                                           bool ki_at_checkpoints)
+struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state,
+                                           const struct ctrio__runner_options *options)
 {
     PyTypeObject *type = state->types[TYPE_RUNNER];
     struct ctrio__py_runner *self = (struct ctrio__py_runner *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
     self->state = state;
-    self->strict = strict;
-    self->ki_at_checkpoints = ki_at_checkpoints;
+    self->strict = options->strict;
+    self->ki_at_checkpoints = options->ki_at_checkpoints;
+    self->os = options->os;
+    self->os_lent = options->os != NULL;
+    self->chooser = options->chooser;
     self->system_context = PyContext_CopyCurrent();
     self->locals = PyDict_New();
     self->idempotent = PyDict_New();
     if (self->system_context == NULL || self->locals == NULL || self->idempotent == NULL ||
-        ctrio__runner_open(self, clock, instruments) < 0)
+        ctrio__runner_open(self, options) < 0)
         Py_CLEAR(self);
     return self;
 }

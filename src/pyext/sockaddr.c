@@ -151,7 +151,6 @@ PyObject *ctrio__sockaddr_to_python(const struct sockaddr_storage *address, uint
         return to_unix((const struct sockaddr_un *)address,
                        size - offsetof(struct sockaddr_un, sun_path));
     default:
-        return Py_BuildValue("iy#", any->sa_family, any->sa_data,
-                             (Py_ssize_t)sizeof any->sa_data);
+        return Py_BuildValue("iy#", any->sa_family, any->sa_data, (Py_ssize_t)sizeof any->sa_data);
     }
 }

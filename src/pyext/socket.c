@@ -192,27 +192,32 @@ static PyMethodDef socket_methods[] = {
     {"_release", release_handle, METH_NOARGS,
      "_release($self, /)\n--\n\n"
      "Tell that the descriptor is about to be closed or given away: who waits for it is woken."},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 static PyGetSetDef socket_getset[] = {
     {"_sock", get_sock, set_sock, "The standard library's socket, which owns the descriptor.",
      NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyMemberDef socket_members[] = {
     {"_did_shutdown_SHUT_WR", T_BOOL, offsetof(struct ctrio__py_socket, shut_down_write), 0, NULL},
-    {NULL, 0, 0, 0, NULL}};
-static PyType_Slot socket_slots[] = {{Py_tp_new, socket_new},
-                                     {Py_tp_setattro, set_attribute},
-                                     {Py_tp_methods, socket_methods},
-                                     {Py_tp_getset, socket_getset},
-                                     {Py_tp_members, socket_members},
-                                     {Py_tp_traverse, socket_traverse},
-                                     {Py_tp_clear, socket_clear},
-                                     {Py_tp_dealloc, socket_dealloc},
-                                     {0, NULL}};
+    {NULL, 0, 0, 0, NULL},
+};
+static PyType_Slot socket_slots[] = {
+    {Py_tp_new, socket_new},
+    {Py_tp_setattro, set_attribute},
+    {Py_tp_methods, socket_methods},
+    {Py_tp_getset, socket_getset},
+    {Py_tp_members, socket_members},
+    {Py_tp_traverse, socket_traverse},
+    {Py_tp_clear, socket_clear},
+    {Py_tp_dealloc, socket_dealloc},
+    {0, NULL},
+};
 static PyType_Spec socket_spec = {.name = "trio.socket.SocketBase",
                                   .basicsize = sizeof(struct ctrio__py_socket),
-                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
-                                           Py_TPFLAGS_HAVE_GC,
+                                  .flags =
+                                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
                                   .slots = socket_slots};
 
 int ctrio__exec_socket(PyObject *module, struct ctrio__state *state)

@@ -354,17 +354,16 @@ static void stream_dealloc(PyObject *self)
 static PyMemberDef stream_members[] = {
     {"socket", T_OBJECT_EX, offsetof(struct stream, socket), 0, NULL},
     {"_sending", T_BOOL, offsetof(struct stream, sending), 0, NULL},
-    {NULL, 0, 0, 0, NULL}};
-static PyType_Slot stream_slots[] = {{Py_tp_new, stream_new},
-                                     {Py_tp_members, stream_members},
-                                     {Py_tp_traverse, stream_traverse},
-                                     {Py_tp_clear, stream_clear},
-                                     {Py_tp_dealloc, stream_dealloc},
-                                     {0, NULL}};
+    {NULL, 0, 0, 0, NULL},
+};
+static PyType_Slot stream_slots[] = {
+    {Py_tp_new, stream_new},     {Py_tp_members, stream_members}, {Py_tp_traverse, stream_traverse},
+    {Py_tp_clear, stream_clear}, {Py_tp_dealloc, stream_dealloc}, {0, NULL},
+};
 static PyType_Spec stream_spec = {.name = "trio.SocketStreamBase",
                                   .basicsize = sizeof(struct stream),
-                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE |
-                                           Py_TPFLAGS_HAVE_GC,
+                                  .flags =
+                                      Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
                                   .slots = stream_slots};
 
 static const struct ctrio__async stream_methods[] = {
@@ -389,7 +388,8 @@ static const struct ctrio__async stream_methods[] = {
      .begin = begin_wait,
      .finish = finish_nothing,
      .drop = drop_wait},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};
 
 int ctrio__exec_stream(PyObject *module, struct ctrio__state *state)
 {

@@ -15,7 +15,7 @@ struct cell {
     PyObject_HEAD
     struct ctrio__cell cell;
     const struct ctrio__thread_ops *threads;
-    struct ctrio__os *os;            /* what `threads` works on; NULL: the machine, which asks not */
+    struct ctrio__os *os;            /* theirs; NULL: the machine, which does not ask */
     struct ctrio__py_runner *runner; /* strong: has `os`; NULL: the machine */
 };
 
@@ -46,10 +46,9 @@ static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 /* One stretch of sleep without the GIL. */
 static bool sleep_in(struct cell *self, double seconds)
 {
-    bool posted;
-    Py_BEGIN_ALLOW_THREADS
-    posted = self->threads->wait(self->os, &self->cell, seconds);
-    Py_END_ALLOW_THREADS
+    PyThreadState *thread = PyEval_SaveThread();
+    bool posted = self->threads->wait(self->os, &self->cell, seconds);
+    PyEval_RestoreThread(thread);
     return posted;
 }
 
@@ -123,12 +122,15 @@ static PyMethodDef cell_methods[] = {
     {"post", cell_post, METH_NOARGS,
      "post($self, /)\n--\n\n"
      "Wake who waits, or else the next one who will. Posts are not counted."},
-    {NULL, NULL, 0, NULL}};
-static PyType_Slot cell_slots[] = {{Py_tp_new, cell_new},
-                                   {Py_tp_methods, cell_methods},
-                                   {Py_tp_traverse, cell_traverse},
-                                   {Py_tp_dealloc, cell_dealloc},
-                                   {0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
+static PyType_Slot cell_slots[] = {
+    {Py_tp_new, cell_new},
+    {Py_tp_methods, cell_methods},
+    {Py_tp_traverse, cell_traverse},
+    {Py_tp_dealloc, cell_dealloc},
+    {0, NULL},
+};
 static PyType_Spec cell_spec = {.name = "ctrio._ctrio.Cell",
                                 .basicsize = sizeof(struct cell),
                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -133,8 +133,7 @@ static int read_recv(struct ctrio__coroutine *coro)
 {
     Py_ssize_t size;
     int flags = 0;
-    if (refuse_keywords(coro) < 0 ||
-        !PyArg_ParseTuple(coro->arg2, "n|i:recv", &size, &flags))
+    if (refuse_keywords(coro) < 0 || !PyArg_ParseTuple(coro->arg2, "n|i:recv", &size, &flags))
         return -1;
     if (size < 0) {
         PyErr_SetString(PyExc_ValueError, "negative buffersize in recv");
@@ -206,8 +205,7 @@ static int read_send(struct ctrio__coroutine *coro)
 {
     Py_buffer buffer;
     int flags = 0;
-    if (refuse_keywords(coro) < 0 ||
-        !PyArg_ParseTuple(coro->arg2, "y*|i:send", &buffer, &flags))
+    if (refuse_keywords(coro) < 0 || !PyArg_ParseTuple(coro->arg2, "y*|i:send", &buffer, &flags))
         return -1;
     Py_ssize_t length = buffer.len;
     int failed = hold_view(coro, buffer.obj);
@@ -237,8 +235,7 @@ static int nothing(struct ctrio__py_transfer *transfer)
     return 0;
 }
 
-static int receive_by_copy(struct ctrio__op *op, struct ctrio_task *task,
-                           struct ctrio__outcome *io)
+static int receive_by_copy(struct ctrio__op *op, struct ctrio_task *task, struct ctrio__outcome *io)
 {
     struct ctrio__py_transfer *transfer = ctrio__transfer_of(ctrio__coroutine_of(op));
     struct ctrio__py_runner *runner = ctrio__py_runner_from(task->run);
@@ -314,11 +311,12 @@ static int attempt_send(struct ctrio__op *op, struct ctrio_task *task, struct ct
 }
 
 #define KIND(name, attempt_it)                                                                     \
-    {                                                                                              \
-        .verb = name, .step = ctrio__py_socket_step, .attempt = attempt_it,                        \
-        .park = ctrio__py_socket_park, .woken = ctrio__py_socket_woken,                            \
-        .abandon = ctrio__py_socket_abandon                                                        \
-    }
+    {.verb = name,                                                                                 \
+     .step = ctrio__py_socket_step,                                                                \
+     .attempt = attempt_it,                                                                        \
+     .park = ctrio__py_socket_park,                                                                \
+     .woken = ctrio__py_socket_woken,                                                              \
+     .abandon = ctrio__py_socket_abandon}
 static const struct ctrio__op_kind recv_kind = KIND("recv", attempt_recv);
 static const struct ctrio__op_kind recv_into_kind = KIND("recv_into", attempt_recv_into);
 static const struct ctrio__op_kind send_kind = KIND("send", attempt_send);
@@ -359,12 +357,16 @@ static int begin_send(struct ctrio__coroutine *coro, struct ctrio__py_task *task
 }
 
 #define METHOD(name, parse_it, begin_it, finish_it)                                                \
-    {                                                                                              \
-        .qualname = "SocketBase." name, .module = "trio.socket", .self = TYPE_SOCKET_BASE,         \
-        .parse = parse_it, .begin = begin_it, .finish = finish_it, .drop = ctrio__py_socket_drop   \
-    }
+    {.qualname = "SocketBase." name,                                                               \
+     .module = "trio.socket",                                                                      \
+     .self = TYPE_SOCKET_BASE,                                                                     \
+     .parse = parse_it,                                                                            \
+     .begin = begin_it,                                                                            \
+     .finish = finish_it,                                                                          \
+     .drop = ctrio__py_socket_drop}
 const struct ctrio__async ctrio__transfer_methods[] = {
     METHOD("recv", parse_recv, begin_recv, ctrio__receive_finish),
     METHOD("recv_into", parse_recv_into, begin_recv_into, finish_count),
     METHOD("send", parse_send, begin_send, finish_count),
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};

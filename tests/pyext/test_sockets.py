@@ -325,8 +325,11 @@ async def test_a_socket_with_a_connect_of_its_own() -> None:
 
 @trio_test
 async def test_datagrams_of_every_kind() -> None:
-    left, right = tsocket.socket(type=tsocket.SOCK_DGRAM), None
-    with left, tsocket.socket(type=tsocket.SOCK_DGRAM) as right:
+    datagrams = tsocket.SOCK_DGRAM
+    with (
+        tsocket.socket(type=datagrams) as left,
+        tsocket.socket(type=datagrams) as right,
+    ):
         await left.bind(LOCALHOST)
         await right.bind(LOCALHOST)
         there, here = right.getsockname(), left.getsockname()

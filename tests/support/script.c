@@ -10,6 +10,8 @@
 #include <string.h>
 
 struct script_world world;
+static struct ctrio_nursery *left_behind[32];
+static size_t left_behind_count;
 
 /* A CTRIO_GROUP's value. */
 struct script_group {
@@ -187,6 +189,15 @@ static void reason_free(struct ctrio__reason *reason)
     ctrio__free(reason);
 }
 
+/* Left behind by its task: what it still holds goes when the run does. */
+static void nursery_release(struct ctrio_nursery *nursery)
+{
+    if (nursery->results_lost)
+        return;
+    CTRIO_ASSERT(left_behind_count < sizeof left_behind / sizeof left_behind[0]);
+    left_behind[left_behind_count++] = nursery;
+}
+
 static void scope_release(struct ctrio_cancel_scope *scope)
 {
     CTRIO_ASSERT(scope->state == CTRIO_SCOPE_CLOSED);
@@ -205,8 +216,8 @@ static void task_free(struct ctrio_task *task)
     struct script_task *self = (struct script_task *)task;
     if (self->in_op) /* the run was given up with it parked */
         ctrio__op_abandon(&self->op.op, task);
-    if (task->state == CTRIO__TASK_RUNNABLE && task->wake.code < 0)
-        drop(&task->wake);
+    if (task->state == CTRIO__TASK_RUNNABLE)
+        ctrio__wake_drop(&script_frontend, &task->wake);
     if (self->failing.code < 0)
         drop(&self->failing);
     world.tasks_living--;
@@ -225,6 +236,7 @@ const struct ctrio__frontend script_frontend = {
     .reason_make = reason_make,
     .reason_free = reason_free,
     .outcome_drop = drop,
+    .nursery_release = nursery_release,
     .scope_release = scope_release,
     .lot_broken = lot_broken,
     .task_free = task_free,
@@ -552,7 +564,7 @@ int script_open(const struct script_step *script)
 static bool is_stuck(double before, size_t steps)
 {
     double now = world.use_clock->current_time(world.use_clock);
-    bool moved = steps != 0 || now != before;
+    bool moved = steps != 0 || now != before || world.run.ready_count != 0;
     idle_turns = moved ? 0 : idle_turns + 1;
     if (idle_turns < 4)
         return false;
@@ -594,6 +606,8 @@ int script_close(void)
     if (opened < 0)
         return opened;
     ctrio__run_close(run);
+    while (left_behind_count > 0)
+        ctrio__nursery_forget(left_behind[--left_behind_count]);
     ctrio__scope_forget(&entry_nursery.scope);
     ctrio__scope_forget(&system_nursery.scope);
     ctrio__scope_forget(&main_nursery.scope);

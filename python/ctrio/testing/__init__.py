@@ -9,6 +9,11 @@ from .._threads import (
     wait_all_threads_completed as wait_all_threads_completed,
 )
 from .._util import fixup_module_metadata
+from ._check_streams import (
+    check_half_closeable_stream as check_half_closeable_stream,
+    check_one_way_stream as check_one_way_stream,
+    check_two_way_stream as check_two_way_stream,
+)
 from ._checkpoints import (
     assert_checkpoints as assert_checkpoints,
     assert_no_checkpoints as assert_no_checkpoints,

@@ -27,7 +27,8 @@ struct entry {
 struct ctrio__io {
     struct ctrio__os *os;
     const struct ctrio__epoll_calls *calls;
-    int epoll, bell;
+    int epoll;
+    int bell[2]; /* read, write */
     uint64_t epoch;        /* the last one given out */
     struct entry *entries; /* by number; owned */
     size_t capacity;
@@ -46,28 +47,26 @@ int ctrio__epoll_open(struct ctrio__os *os, const struct ctrio__epoll_calls *cal
     /* Clocks run faster than registrations can be made: no two backends that a socket meets at
      * the same address, one after the other, give out the same epoch. */
     io->epoch = os->now(os, CTRIO__MONOTONIC);
-    io->epoll = io->bell = calls->create(os);
-    if (io->epoll < 0)
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = BELL};
+    int result = io->epoll = calls->create(os);
+    if (result < 0)
         goto fail;
-    io->bell = calls->make_bell(os);
-    if (io->bell < 0)
-        goto fail;
-    /* Edge-triggered: each ring is an edge, so nobody has to read it. */
-    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = BELL};
-    int result = calls->control(os, io->epoll, EPOLL_CTL_ADD, io->bell, &event);
-    if (result < 0) {
-        calls->close(os, io->bell);
-        io->bell = result;
-        goto fail;
-    }
+    result = calls->make_bell(os, io->bell);
+    if (result < 0)
+        goto fail_bell;
+    result = calls->control(os, io->epoll, EPOLL_CTL_ADD, io->bell[0], &event);
+    if (result < 0)
+        goto fail_add;
     *out = io;
     return 0;
+fail_add:
+    calls->close(os, io->bell[0]);
+    calls->close(os, io->bell[1]);
+fail_bell:
+    calls->close(os, io->epoll);
 fail:
-    result = io->bell;
-    CTRIO_ASSERT(result < 0);
-    if (io->epoll >= 0)
-        calls->close(os, io->epoll);
     ctrio__free(io);
+    CTRIO_ASSERT(result < 0);
     return result;
 }
 
@@ -79,7 +78,8 @@ static int open_native(struct ctrio__os *os, struct ctrio_run *run, struct ctrio
 
 static void close_epoll(struct ctrio__io *io)
 {
-    io->calls->close(io->os, io->bell);
+    io->calls->close(io->os, io->bell[0]);
+    io->calls->close(io->os, io->bell[1]);
     io->calls->close(io->os, io->epoll);
     ctrio__free(io->entries);
     ctrio__free(io);
@@ -313,8 +313,10 @@ static int get_events(struct ctrio__io *io, double timeout, struct ctrio__io_eve
 
 static void process_event(struct ctrio__io *io, const struct epoll_event *event)
 {
-    if (event->data.u64 == BELL)
+    if (event->data.u64 == BELL) {
+        io->calls->quiet_bell(io->os, io->bell[0]);
         return;
+    }
     int fd = (int)(uint32_t)event->data.u64;
     struct entry *entry = find(io, fd);
     if (entry == NULL || entry->epoch == 0 ||
@@ -342,7 +344,12 @@ static void process_events(struct ctrio__io *io, const struct ctrio__io_events *
 
 static void force_wakeup(struct ctrio__io *io)
 {
-    io->calls->ring_bell(io->os, io->bell);
+    io->calls->ring_bell(io->os, io->bell[1]);
+}
+
+static intptr_t bell_handle(struct ctrio__io *io)
+{
+    return io->bell[1];
 }
 
 static void statistics(struct ctrio__io *io, struct ctrio__io_statistics *out)
@@ -363,5 +370,6 @@ const struct ctrio__io_ops ctrio__epoll_ops = {
     .get_events = get_events,
     .process_events = process_events,
     .force_wakeup = force_wakeup,
+    .bell = bell_handle,
     .statistics = statistics,
 };

@@ -17,8 +17,11 @@ struct ctrio__epoll_calls {
     /* As above, to the nanosecond; -ENOSYS or -EPERM (a filter of system calls): not to be had. */
     int (*wait_exactly)(struct ctrio__os *os, int epoll, struct epoll_event *events, int room,
                         double seconds);
-    int (*make_bell)(struct ctrio__os *os);            /* a descriptor that can be made readable */
-    void (*ring_bell)(struct ctrio__os *os, int bell); /* [any thread, async-signal-safe] */
+    /* A pipe: a byte written to ends[1], by us or by a signal handler of anybody's, wakes who
+     * waits for ends[0].  Neither end blocks. */
+    int (*make_bell)(struct ctrio__os *os, int ends[2]);
+    void (*ring_bell)(struct ctrio__os *os, int end);  /* [any thread, async-signal-safe] */
+    void (*quiet_bell)(struct ctrio__os *os, int end); /* takes the bytes out again */
     void (*close)(struct ctrio__os *os, int fd);
 };
 extern const struct ctrio__epoll_calls ctrio__epoll_calls_native;

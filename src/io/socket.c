@@ -4,6 +4,7 @@
  * the backend (epoll.c), which alone can say whether `epoch` still holds; a backend without any
  * (os->wait_socket NULL) is asked to wait on the bare handle, which is always right. */
 #include "io/socket.h"
+#include "kernel/loop.h"
 
 int ctrio__socket_wait(struct ctrio__socket *socket, enum ctrio__io_interest interest,
                        struct ctrio_task *task)
@@ -11,6 +12,7 @@ int ctrio__socket_wait(struct ctrio__socket *socket, enum ctrio__io_interest int
     struct ctrio_run *run = task->run;
     struct ctrio__os *os = run->os;
     CTRIO_ASSERT(run->current == task);
+    ctrio__void_poll_budget(run);
     if (os->wait_socket != NULL && run->io_ops == os->io)
         return os->wait_socket(run->io, socket, interest, task);
     return run->io_ops->wait(run->io, socket->handle, interest, task);

@@ -6,6 +6,7 @@
  * was refused: a call that cannot work must say so, and a server's next request is often there
  * already. */
 #include "io/socket_ops.h"
+#include "kernel/loop.h"
 #include "kernel/checkpoint.h"
 #include <limits.h>
 #include <string.h>
@@ -368,6 +369,7 @@ static enum ctrio__step wait_step(struct ctrio__op *base, struct ctrio_task *tas
     struct ctrio_run *run = task->run;
     if (base->stage == CTRIO__STAGE_WAITING)
         return CTRIO__DONE;
+    ctrio__void_poll_budget(run);
     io->code = run->io_ops->wait(run->io, op->handle, op->interest, task);
     if (io->code < 0)
         return CTRIO__DONE;

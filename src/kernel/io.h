@@ -32,6 +32,9 @@ struct ctrio__io_ops {
     int (*get_events)(struct ctrio__io *io, double timeout, struct ctrio__io_events *events);
     void (*process_events)(struct ctrio__io *io, const struct ctrio__io_events *events);
     void (*force_wakeup)(struct ctrio__io *io); /* [any thread], async-signal-safe */
+    /* A descriptor to which signal handlers may write a byte instead: for those of languages that
+     * know nothing else.  NULL: there is none. */
+    intptr_t (*bell)(struct ctrio__io *io);
     void (*statistics)(struct ctrio__io *io, struct ctrio__io_statistics *out);
 };
 #endif

@@ -50,7 +50,8 @@ static int check_self(struct ctrio__function *function, PyObject *const *args, P
 {
     PyTypeObject *type = function->state->types[function->async->self];
     if (nargs < 1) {
-        PyErr_Format(PyExc_TypeError, "unbound method %U() needs an argument", function->qualname);
+        PyErr_Format(PyExc_TypeError, "%U() missing 1 required positional argument: 'self'",
+                     function->qualname);
         return -1;
     }
     if (!PyObject_TypeCheck(args[0], type)) {

@@ -80,6 +80,9 @@ PyObject *ctrio__token_make(struct ctrio__py_runner *runner, enum ctrio__type_id
 /* module.c: everything that bind() must have given is there */
 int ctrio__check_bound(struct ctrio__state *state);
 
+/* wakeup.c: -1 with an error */
+int ctrio__wakeup_install(struct ctrio__py_runner *runner);
+void ctrio__wakeup_remove(struct ctrio__py_runner *runner);
 /* ki.c: from ctrio__run_open on, to after ctrio__run_close.  After the removal nobody sets
  * run.interrupt_pending any more: look at it then. */
 bool ctrio__ki_install(struct ctrio__py_runner *runner); /* false with an error */

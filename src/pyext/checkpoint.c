@@ -65,7 +65,7 @@ static int number_of(struct ctrio__coroutine *coro, double *out)
 static int begin_sleep(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
     double seconds;
-    if (number_of(coro, &seconds) < 0)
+    if (ctrio__seconds(coro->arg, &seconds) < 0)
         return -1;
     if (seconds < 0) {
         PyErr_SetString(PyExc_ValueError, "`seconds` must be non-negative");

@@ -265,8 +265,9 @@ static PyObject *thrown_exception(PyObject *const *args, Py_ssize_t nargs)
             exception =
                 value != NULL ? PyObject_CallOneArg(type, value) : PyObject_CallNoArgs(type);
     } else {
-        PyErr_SetString(PyExc_TypeError,
-                        "exceptions must be classes or instances deriving from BaseException");
+        PyErr_Format(PyExc_TypeError,
+                     "exceptions must be classes or instances deriving from BaseException, not %s",
+                     Py_TYPE(type)->tp_name);
         return NULL;
     }
     if (exception != NULL && traceback != NULL &&
@@ -279,7 +280,8 @@ static PyObject *coroutine_throw(PyObject *self, PyObject *const *args, Py_ssize
 {
     struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
     if (nargs < 1 || nargs > 3) {
-        PyErr_Format(PyExc_TypeError, "throw expected 1 to 3 arguments, got %zd", nargs);
+        PyErr_Format(PyExc_TypeError, "throw expected at %s argument%s, got %zd",
+                     nargs < 1 ? "least 1" : "most 3", nargs < 1 ? "" : "s", nargs);
         return NULL;
     }
     if (coro->state == CORO_RUNNING || coro->state == CORO_DONE) {

@@ -77,15 +77,23 @@ int ctrio__take_name(const char *function, PyObject *const *args, Py_ssize_t nar
     return 0;
 }
 
+/* Borrowed.  Outside of a run Trio's nurseries say this, unlike everything else. */
+static struct ctrio__py_runner *runner_here(struct ctrio__state *state)
+{
+    struct ctrio__py_runner *runner = ctrio__peek_runner(state);
+    if (runner == NULL)
+        PyErr_SetString(PyExc_AttributeError, "'RunContext' object has no attribute 'runner'");
+    return runner;
+}
+
 static PyObject *nursery_start_soon(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                     PyObject *kwnames)
 {
     PyObject *name;
-    if (ctrio__take_name("Nursery.start_soon", args, nargs, kwnames, &name) < 0 ||
-        ctrio__nursery_refuse_closed(nursery_of(self)) < 0)
+    if (ctrio__take_name("Nursery.start_soon", args, nargs, kwnames, &name) < 0)
         return NULL;
-    struct ctrio__py_runner *runner = ctrio__current_runner(ctrio__state_of(self));
-    if (runner == NULL)
+    struct ctrio__py_runner *runner = runner_here(ctrio__state_of(self));
+    if (runner == NULL || ctrio__nursery_refuse_closed(nursery_of(self)) < 0)
         return NULL;
     PyObject *task = ctrio__spawn(runner, args[0], args + 1, nargs - 1, NULL,
                                   &nursery_of(self)->nursery, name, false, NULL);
@@ -269,7 +277,7 @@ static PyObject *open_nursery(PyObject *module, PyObject *const *args, Py_ssize_
         }
         return truth < 0 ? NULL : manager_make(state, truth != 0);
     }
-    struct ctrio__py_runner *runner = ctrio__current_runner(state);
+    struct ctrio__py_runner *runner = runner_here(state);
     return runner != NULL ? manager_make(state, runner->strict) : NULL;
 }
 
@@ -306,7 +314,8 @@ static int exit_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task
 {
     struct manager *self = manager_of(coro->self);
     if (self->nursery == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "this nursery has not been entered");
+        PyErr_SetString(PyExc_AttributeError,
+                        "'NurseryManager' object has no attribute '_nursery'");
         return -1;
     }
     struct ctrio_nursery *nursery = &nursery_of(self->nursery)->nursery;

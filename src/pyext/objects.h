@@ -83,6 +83,8 @@ struct ctrio__py_runner {
     struct ctrio__os *os;           /* owned unless lent */
     struct ctrio__chooser *chooser; /* lent; NULL in production */
     bool os_lent;
+    bool wakeup_installed; /* signals ring the backend's bell */
+    long old_wakeup_fd;    /* to be put back */
     struct ctrio__system_clock system_clock;
     struct ctrio__py_clock py_clock;
     struct ctrio_clock *kernel_clock; /* &system_clock.clock or &py_clock.clock */

@@ -5,6 +5,7 @@
  * exception by another (CPython's own `raise` inside __exit__ cannot do that without the dance in
  * Trio's Python).  Our own reference goes first, so that nobody but the error state holds it. */
 #include "pyext/outcome.h"
+#include "pyext/coroutine.h"
 
 /* --- reasons ----------------------------------------------------------------------- */
 
@@ -289,12 +290,14 @@ int ctrio__outcome_from_python(struct ctrio__state *state, PyObject *outcome,
 
 static int cancelled_init(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"source", "source_task", "reason", NULL};
-    PyObject *source = NULL, *source_task = Py_None, *reason = Py_None;
+    static const char *const names[] = {"source", "source_task", "reason"};
     struct ctrio__cancelled *cancelled = (struct ctrio__cancelled *)self;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOO", names, &source, &source_task, &reason))
+    PyObject *out[3];
+    if (ctrio__parse_tuple("Cancelled.__init__", args, kwargs, names, 0, 0, 3, out) < 0)
         return -1;
-    PyObject *word = source != NULL ? Py_NewRef(source) : PyUnicode_InternFromString("unknown");
+    PyObject *source_task = out[1] != NULL ? out[1] : Py_None;
+    PyObject *reason = out[2] != NULL ? out[2] : Py_None;
+    PyObject *word = out[0] != NULL ? Py_NewRef(out[0]) : PyUnicode_InternFromString("unknown");
     if (word == NULL)
         return -1;
     Py_XSETREF(cancelled->source, word);

@@ -256,6 +256,7 @@ static void call_quietly(PyObject *object, const char *method)
 
 static void shut_down(struct ctrio__py_runner *runner)
 {
+    ctrio__wakeup_remove(runner);
     if (runner->opened) {
         ctrio__run_close(&runner->run);
         runner->opened = false;
@@ -378,6 +379,8 @@ static int set_up(struct ctrio__py_runner *runner)
     Py_XSETREF(ctrio__thread.runner, Py_NewRef(runner));
     if (ctrio__context_note(runner->state, (PyObject *)runner, true) < 0)
         return -1;
+    if (ctrio__wakeup_install(runner) < 0)
+        return -1;
     ctrio__instruments_call(runner, "before_run", NULL);
     return ctrio__runner_start(runner);
 }
@@ -436,26 +439,26 @@ PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args)
 
 static PyObject *run(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"clock", "instruments", "restrict_keyboard_interrupt_to_checkpoints",
-                            "strict_exception_groups", NULL};
+    static const char *const names[] = {"clock", "instruments",
+                                        "restrict_keyboard_interrupt_to_checkpoints",
+                                        "strict_exception_groups"};
     struct ctrio__state *state = PyModule_GetState(module);
-    PyObject *clock = Py_None, *instruments = NULL;
-    int restricted = 0, strict = 1;
+    PyObject *out[4];
+    if (ctrio__parse_tuple("run", NULL, kwargs, names, 0, 0, 4, out) < 0)
+        return NULL;
     if (PyTuple_GET_SIZE(args) < 1) {
         PyErr_SetString(PyExc_TypeError,
                         "run() missing 1 required positional argument: 'async_fn'");
         return NULL;
     }
-    if (kwargs != NULL &&
-        !PyArg_ParseTupleAndKeywords(state->empty_tuple, kwargs, "|$OOpp:run", names, &clock,
-                                     &instruments, &restricted, &strict))
-        return NULL;
-    if (ctrio__check_bound(state) < 0 ||
+    int restricted = out[2] != NULL ? PyObject_IsTrue(out[2]) : 0;
+    int strict = out[3] != NULL ? PyObject_IsTrue(out[3]) : 1;
+    if (restricted < 0 || strict < 0 || ctrio__check_bound(state) < 0 ||
         warn_about_loose(state, "trio.run(..., strict_exception_groups=False)", strict) < 0 ||
         ctrio__refuse_nested(state) < 0)
         return NULL;
-    const struct ctrio__runner_options options = {.clock = clock,
-                                                  .instruments = instruments,
+    const struct ctrio__runner_options options = {.clock = out[0] != NULL ? out[0] : Py_None,
+                                                  .instruments = out[1],
                                                   .strict = strict != 0,
                                                   .ki_at_checkpoints = restricted != 0};
     return ctrio__runner_run(ctrio__runner_new(state, &options), args);

@@ -40,11 +40,11 @@ static const char *const relative_nan = "relative deadline must not be NaN";
 
 static PyObject *scope_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"relative_deadline", "deadline", "shield", NULL};
-    PyObject *relative = NULL, *deadline = NULL, *shield = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|$OOO:CancelScope", names, &relative, &deadline,
-                                     &shield))
+    static const char *const names[] = {"relative_deadline", "deadline", "shield"};
+    PyObject *out[3];
+    if (ctrio__parse_tuple("CancelScope.__init__", args, kwargs, names, 0, 0, 3, out) < 0)
         return NULL;
+    PyObject *relative = out[0], *deadline = out[1], *shield = out[2];
     double absolute_seconds = INFINITY, relative_seconds = INFINITY;
     if (deadline != NULL && as_seconds(deadline, deadline_nan, &absolute_seconds) < 0)
         return NULL;
@@ -147,11 +147,11 @@ static PyObject *exit_with(struct ctrio__py_scope *self, PyObject *exception)
 
 static PyObject *scope_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 {
-    if (nargs != 3) {
-        PyErr_Format(PyExc_TypeError, "CancelScope.__exit__() takes 3 arguments, got %zd", nargs);
+    static const char *const names[] = {"etype", "exc", "tb"};
+    PyObject *out[3];
+    if (ctrio__parse("CancelScope.__exit__", args, nargs, NULL, names, 3, 3, out) < 0)
         return NULL;
-    }
-    return exit_with(scope_of(self), args[1]);
+    return exit_with(scope_of(self), out[1]);
 }
 
 static PyObject *scope_cancel(PyObject *self, PyObject *const *args, Py_ssize_t nargs,

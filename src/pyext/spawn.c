@@ -93,8 +93,12 @@ static void close_coroutine(struct ctrio__state *state, PyObject *coro)
 
 static PyObject *context_for(struct ctrio__py_runner *runner, bool system, PyObject *context)
 {
-    if (context != NULL && context != Py_None)
-        return Py_NewRef(context);
+    if (context != NULL && context != Py_None) {
+        if (PyContext_CheckExact(context))
+            return Py_NewRef(context);
+        PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %R", context);
+        return NULL;
+    }
     return system ? PyContext_Copy(runner->system_context) : PyContext_CopyCurrent();
 }
 

@@ -27,7 +27,7 @@ static PyObject *status_started(PyObject *self, PyObject *const *args, Py_ssize_
     static const char *const names[] = {"value"};
     struct task_status *status = status_of(self);
     PyObject *value;
-    if (ctrio__parse("started", args, nargs, kwnames, names, 0, 1, &value) < 0)
+    if (ctrio__parse("_TaskStatus.started", args, nargs, kwnames, names, 0, 1, &value) < 0)
         return NULL;
     if (status->op.started) {
         PyErr_SetString(PyExc_RuntimeError, "called 'started' twice on the same task status");

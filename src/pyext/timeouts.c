@@ -73,13 +73,21 @@ static PyType_Spec fail_spec = {.name = "trio._timeouts.fail_scope",
 /* --- the four functions ------------------------------------------------------------ */
 
 /* A scope from (number, *, shield=False).  `relative`: the number counts from the entry. */
-static PyObject *make_scope(PyObject *module, PyObject *args, PyObject *kwargs, bool relative,
-                            char **names, const char *format)
+static PyObject *make_scope(PyObject *module, PyObject *args, PyObject *kwargs,
+                            const char *function, bool relative)
 {
+    const char *const names[] = {relative ? "seconds" : "deadline", "shield"};
     struct ctrio__state *state = PyModule_GetState(module);
+    PyObject *out[2];
     double number;
-    int shield = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, format, names, &number, &shield))
+    if (ctrio__parse_tuple(function, args, kwargs, names, 1, 1, 2, out) < 0)
+        return NULL;
+    int shield = out[1] != NULL ? PyObject_IsTrue(out[1]) : 0;
+    if (shield < 0)
+        return NULL;
+    if (relative && ctrio__seconds(out[0], &number) < 0)
+        return NULL;
+    if (!relative && (number = PyFloat_AsDouble(out[0])) == -1.0 && PyErr_Occurred())
         return NULL;
     if (relative && isnan(number)) {
         PyErr_SetString(PyExc_ValueError, "`seconds` must not be NaN");
@@ -105,26 +113,23 @@ static PyObject *make_scope(PyObject *module, PyObject *args, PyObject *kwargs, 
     return made;
 }
 
-static char *at_names[] = {"deadline", "shield", NULL};
-static char *after_names[] = {"seconds", "shield", NULL};
-
 static PyObject *move_on_at(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return make_scope(module, args, kwargs, false, at_names, "d|$p:move_on_at");
+    return make_scope(module, args, kwargs, "move_on_at", false);
 }
 static PyObject *move_on_after(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return make_scope(module, args, kwargs, true, after_names, "d|$p:move_on_after");
+    return make_scope(module, args, kwargs, "move_on_after", true);
 }
 static PyObject *fail_at(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     return fail_make(PyModule_GetState(module),
-                     make_scope(module, args, kwargs, false, at_names, "d|$p:fail_at"));
+                     make_scope(module, args, kwargs, "fail_at", false));
 }
 static PyObject *fail_after(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     return fail_make(PyModule_GetState(module),
-                     make_scope(module, args, kwargs, true, after_names, "d|$p:fail_after"));
+                     make_scope(module, args, kwargs, "fail_after", true));
 }
 
 #define FUNCTION(name, doc)                                                                        \

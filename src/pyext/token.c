@@ -152,16 +152,20 @@ PyObject *ctrio__token_make(struct ctrio__py_runner *runner, enum ctrio__type_id
 
 static PyObject *token_run_sync_soon(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"idempotent", NULL};
-    int idempotent = 0;
-    struct ctrio__state *state = ctrio__state_of(self);
+    static const char *const names[] = {"idempotent"};
+    const char *function = Py_IS_TYPE(self, ctrio__state_of(self)->types[TYPE_TOKEN])
+                               ? "TrioToken.run_sync_soon"
+                               : "EntryQueue.run_sync_soon";
+    PyObject *out;
+    if (ctrio__parse_tuple(function, NULL, kwargs, names, 0, 0, 1, &out) < 0)
+        return NULL;
     if (PyTuple_GET_SIZE(args) < 1) {
-        PyErr_SetString(PyExc_TypeError,
-                        "run_sync_soon() missing 1 required positional argument: 'sync_fn'");
+        PyErr_Format(PyExc_TypeError, "%s() missing 1 required positional argument: 'sync_fn'",
+                     function);
         return NULL;
     }
-    if (kwargs != NULL && !PyArg_ParseTupleAndKeywords(state->empty_tuple, kwargs,
-                                                       "|$p:run_sync_soon", names, &idempotent))
+    int idempotent = out != NULL ? PyObject_IsTrue(out) : 0;
+    if (idempotent < 0)
         return NULL;
     PyObject *rest = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
     if (rest == NULL)

@@ -347,7 +347,7 @@ static void a_backend_that_cannot_open_closes_what_it_had(void)
         rig_init(&rig);
         rig.fail[calls[i]] = -EMFILE;
         is(ctrio__epoll_open(&rig.native.os, &rig_calls, &io), -EMFILE);
-        is(rig.closes, i);
+        is(rig.closes, i < 2 ? i : 3U); /* epoll's; the two ends of the bell */
         ok(io == NULL);
         rig_close(&rig);
     }

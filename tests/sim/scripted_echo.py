@@ -32,7 +32,8 @@ def placeholder() -> int:
 
 def adopt(number: int) -> tsocket.SocketType:
     """Wrap a simulated socket as a program would its own."""
-    sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=number)
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK  # no need to make it so
+    sock = socket.socket(socket.AF_INET, kind, 0, fileno=number)
     return tsocket.from_stdlib_socket(sock)
 
 

@@ -50,7 +50,9 @@ static bool listen_and_accept(struct crew_task *self)
             return false;
         struct echo_session *session = &echo->servers[echo->accepted++];
         ctrio__socket_init(&session->socket, echo->accept.accepted);
-        crew_add(&echo->crew, "server", serve, session);
+        self->code = crew_add(&echo->crew, "server", serve, session)->code;
+        if (self->code < 0)
+            return false; /* no task: nobody would answer */
     }
     if (echo->accepted == ECHO_CLIENTS) {
         hang_up(echo, &echo->listener);

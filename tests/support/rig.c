@@ -60,15 +60,20 @@ static int wait_exactly(struct ctrio__os *os, int epoll, struct epoll_event *eve
     return got(rig, ctrio__epoll_calls_native.wait_exactly(os, epoll, events, room, seconds));
 }
 
-static int make_bell(struct ctrio__os *os)
+static int make_bell(struct ctrio__os *os, int ends[2])
 {
     int failure = count(rig_of(os), RIG_BELL);
-    return failure != 0 ? failure : ctrio__epoll_calls_native.make_bell(os);
+    return failure != 0 ? failure : ctrio__epoll_calls_native.make_bell(os, ends);
 }
 
-static void ring_bell(struct ctrio__os *os, int bell)
+static void ring_bell(struct ctrio__os *os, int end)
 {
-    ctrio__epoll_calls_native.ring_bell(os, bell);
+    ctrio__epoll_calls_native.ring_bell(os, end);
+}
+
+static void quiet_bell(struct ctrio__os *os, int end)
+{
+    ctrio__epoll_calls_native.quiet_bell(os, end);
 }
 
 static void close_fd(struct ctrio__os *os, int fd)
@@ -84,6 +89,7 @@ const struct ctrio__epoll_calls rig_calls = {
     .wait_exactly = wait_exactly,
     .make_bell = make_bell,
     .ring_bell = ring_bell,
+    .quiet_bell = quiet_bell,
     .close = close_fd,
 };
 

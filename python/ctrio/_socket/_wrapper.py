@@ -45,7 +45,8 @@ class _SocketType(SocketBase, SocketType):
             raise TypeError(
                 f"expected object of type 'socket.socket', not '{type(sock).__name__}'",
             )
-        sock.setblocking(False)
+        if sock.gettimeout() != 0.0:  # else it is so already: saves a system call
+            sock.setblocking(False)
         self._sock = sock
 
     def detach(self) -> int:

@@ -28,7 +28,7 @@ struct ctrio__io {
     struct ctrio__os *os;
     const struct ctrio__epoll_calls *calls;
     int epoll;
-    int bell[2]; /* read, write */
+    int bell[2];           /* read, write */
     uint64_t epoch;        /* the last one given out */
     struct entry *entries; /* by number; owned */
     size_t capacity;

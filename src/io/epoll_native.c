@@ -3,9 +3,9 @@
  * epoll_pwait2 is called by number: the C library may be older than the system, and the system
  * older than both, which is found out by calling it. */
 #include "io/epoll.h"
+#include <fcntl.h>
 #include <linux/time_types.h>
 #include <math.h>
-#include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 

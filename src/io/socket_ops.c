@@ -6,8 +6,8 @@
  * was refused: a call that cannot work must say so, and a server's next request is often there
  * already. */
 #include "io/socket_ops.h"
-#include "kernel/loop.h"
 #include "kernel/checkpoint.h"
+#include "kernel/loop.h"
 #include <limits.h>
 #include <string.h>
 
@@ -60,7 +60,7 @@ static enum ctrio__step woken(struct ctrio__op *op, struct ctrio_task *task,
 static void abandon(struct ctrio__op *op, struct ctrio_task *task)
 {
     ctrio__abort_fn *leave = task->abort_fn;
-    if (op->stage != CTRIO__STAGE_WAITING || task->state != CTRIO__TASK_PARKED || leave == NULL)
+    if (op->stage != CTRIO__STAGE_WAITING || !ctrio__task_waits(task) || leave == NULL)
         return;
     static const struct ctrio__outcome nobody_looks = {CTRIO_CANCELLED, NULL};
     task->abort_fn = NULL;

@@ -214,10 +214,9 @@ static int attempt(struct ctrio__op *base, struct ctrio_task *task, struct ctrio
 
 static enum ctrio__abort stop_waiting(struct ctrio_task *task, const struct ctrio__outcome *why)
 {
-    struct ctrio__limiter_op *op = task->park_data;
     (void)why;
-    CTRIO_ASSERT(!lent(op->loan));
-    ctrio__lot_leave_from(&((struct ctrio_capacity_limiter *)op->base.op.object)->lot, task);
+    CTRIO_ASSERT(!lent(((struct ctrio__limiter_op *)task->park_data)->loan));
+    ctrio__lot_leave(task);
     return CTRIO__ABORT_SUCCEEDED;
 }
 
@@ -262,7 +261,7 @@ static void abandon(struct ctrio__op *base, struct ctrio_task *task)
     struct ctrio__limiter_op *op = from_op(base);
     struct ctrio_capacity_limiter *limiter = base->object;
     struct ctrio__loan *loan = op->loan;
-    ctrio__lot_leave_from(&limiter->lot, task);
+    ctrio__lot_leave(task);
     if (loan != NULL && lent(loan)) { /* and nobody will ever know */
         ctrio__table_remove(&limiter->borrowers, &loan->node);
         serve(limiter);

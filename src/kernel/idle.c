@@ -68,6 +68,6 @@ void ctrio__idle_wake(struct ctrio_run *run, double cushion)
         if (op->cushion != cushion)
             return;
         ctrio__list_unlink(&op->link);
-        ctrio__task_wake(op->op.object, 0, NULL);
+        ctrio__task_wake_op(op->op.object, op, 0);
     }
 }

@@ -1,8 +1,7 @@
 /* parking_lot.c - a list of tasks, oldest first, that know which list they are on.
  *
- * Invariant: a task's lot_link is linked exactly while it is parked in a lot; then its park_data
- * is that lot, unless the op that queued it keeps its own (enter, leave_from).  An ordered map by
- * ticket (as Trio has) buys nothing over an intrusive list while the order is first come first
+ * Invariant: a task's lot_link is linked exactly while it is queued in task->lot.  An ordered map
+ * by ticket (as Trio has) buys nothing over an intrusive list while the order is first come first
  * served. */
 #include "kernel/parking_lot.h"
 
@@ -17,20 +16,12 @@ void ctrio__lot_init(struct ctrio_parking_lot *lot, const struct ctrio__frontend
 void ctrio__lot_enter(struct ctrio_parking_lot *lot, struct ctrio_task *task)
 {
     CTRIO_ASSERT(!lot->broken);
+    ctrio__lot_leave(task); /* of a park that was only asked for (enum ctrio__trap) */
     ctrio__list_append(&lot->parked, &task->lot_link);
     lot->count++;
+    task->lot = lot;
+    task->entering_lot = true;
     CTRIO_ASSERT_SLOW(lot->count == ctrio__list_count(&lot->parked));
-}
-
-bool ctrio__lot_leave_from(struct ctrio_parking_lot *lot, struct ctrio_task *task)
-{
-    if (!ctrio__list_linked(&task->lot_link))
-        return false;
-    CTRIO_ASSERT(lot->count > 0);
-    ctrio__list_unlink(&task->lot_link);
-    lot->count--;
-    CTRIO_ASSERT_SLOW(lot->count == ctrio__list_count(&lot->parked));
-    return true;
 }
 
 static enum ctrio__abort leave(struct ctrio_task *task, const struct ctrio__outcome *why)
@@ -89,10 +80,10 @@ size_t ctrio__lot_repark(struct ctrio_parking_lot *lot, struct ctrio_parking_lot
         count = lot->count;
     for (size_t i = 0; i < count; i++) {
         struct ctrio_task *task = take_first(lot);
-        CTRIO_ASSERT(task->park_data == lot);
+        CTRIO_ASSERT(task->lot == lot);
         ctrio__list_append(&to->parked, &task->lot_link);
         to->count++;
-        task->park_data = to;
+        task->lot = to;
     }
     CTRIO_ASSERT_SLOW(to->count == ctrio__list_count(&to->parked));
     return count;
@@ -113,8 +104,13 @@ void ctrio__lot_break(struct ctrio_parking_lot *lot, struct ctrio_task *task)
 
 void ctrio__lot_leave(struct ctrio_task *task)
 {
-    if (ctrio__list_linked(&task->lot_link))
-        ctrio__lot_leave_from(task->park_data, task);
+    if (!ctrio__list_linked(&task->lot_link))
+        return;
+    struct ctrio_parking_lot *lot = task->lot;
+    CTRIO_ASSERT(lot->count > 0);
+    ctrio__list_unlink(&task->lot_link);
+    lot->count--;
+    CTRIO_ASSERT_SLOW(lot->count == ctrio__list_count(&lot->parked));
 }
 
 void ctrio__lot_breaker_add(struct ctrio_lot_breaker *breaker, struct ctrio_parking_lot *lot,

@@ -19,10 +19,9 @@ size_t ctrio__lot_repark(struct ctrio_parking_lot *lot, struct ctrio_parking_lot
 void ctrio__lot_break(struct ctrio_parking_lot *lot, struct ctrio_task *task);
 /* An op leaves the lot it is parked in (its abort function, or abandoned); no-op if not there. */
 void ctrio__lot_leave(struct ctrio_task *task);
-/* For ops that park with park_data of their own (never reparked): only the queue.  leave_from:
- * false if the task was not queued any more. */
+/* For ops that park with an abort function of their own: only the queue; ctrio__task_park comes
+ * next. */
 void ctrio__lot_enter(struct ctrio_parking_lot *lot, struct ctrio_task *task);
-bool ctrio__lot_leave_from(struct ctrio_parking_lot *lot, struct ctrio_task *task);
 
 /* Registers `breaker` with a living task. */
 void ctrio__lot_breaker_add(struct ctrio_lot_breaker *breaker, struct ctrio_parking_lot *lot,

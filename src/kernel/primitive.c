@@ -82,8 +82,10 @@ void ctrio__op_abandon(struct ctrio__op *op, struct ctrio_task *task)
     if (op->kind->abandon != NULL)
         op->kind->abandon(op, task);
     ctrio__lot_leave(task);
-    if (task->state == CTRIO__TASK_PARKED && task->abort_fn != NULL) {
+    if (ctrio__task_waits(task) && task->abort_fn != NULL) {
         task->abort_fn = ctrio__abort_simply; /* the op's own would look for the op */
         task->park_data = NULL;
     }
+    if (task->state == CTRIO__TASK_RUNNING)
+        task->trap = CTRIO__TRAP_NONE; /* it was driven by hand: the task does not park */
 }

@@ -290,6 +290,7 @@ bool ctrio__run_step(struct ctrio_run *run)
     struct ctrio__outcome io = task->wake;
     task->wake = (struct ctrio__outcome){0, NULL};
     task->state = CTRIO__TASK_RUNNING;
+    task->trap = CTRIO__TRAP_NONE;
     run->current = task;
     if ((run->hooks.wanted & CTRIO__HOOK_BEFORE_TASK_STEP) != 0)
         run->hooks.task_event(run, CTRIO__HOOK_BEFORE_TASK_STEP, task);
@@ -298,9 +299,7 @@ bool ctrio__run_step(struct ctrio_run *run)
     if (step == CTRIO__DONE) {
         ctrio__task_exit(task, &io);
     } else {
-        if (run->interrupt_pending && task == run->main_task)
-            ctrio__task_deliver_interrupt(task);
-        ctrio__task_deliver(task);
+        ctrio__task_settle(task);
     }
     if ((run->hooks.wanted & CTRIO__HOOK_AFTER_TASK_STEP) != 0)
         run->hooks.task_event(run, CTRIO__HOOK_AFTER_TASK_STEP, task);

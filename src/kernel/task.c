@@ -80,29 +80,62 @@ int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task, struct ctr
 
 void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data)
 {
-    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING);
-    CTRIO_ASSERT(task->abort_fn == NULL);
-    task->state = CTRIO__TASK_PARKED;
+    CTRIO_ASSERT(task->run->current == task);
+    if (!task->entering_lot)
+        ctrio__lot_leave(task); /* of a park that was only asked for (enum ctrio__trap) */
+    task->entering_lot = false;
+    task->trap = CTRIO__TRAP_PARK;
     task->abort_fn = abort_fn;
     task->park_data = park_data;
-    task->schedule_points++;
-    task->cancel_points++;
 }
 
 void ctrio__task_yield(struct ctrio_task *task)
 {
-    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING);
+    CTRIO_ASSERT(task->run->current == task);
+    task->trap = CTRIO__TRAP_YIELD;
+    task->abort_fn = NULL;
+}
+
+void ctrio__task_settle(struct ctrio_task *task)
+{
+    struct ctrio_run *run = task->run;
+    CTRIO_ASSERT(task->trap != CTRIO__TRAP_NONE || task->state != CTRIO__TASK_RUNNING);
+    enum ctrio__trap trap = task->trap;
+    task->trap = CTRIO__TRAP_NONE;
     task->schedule_points++;
-    enqueue(task, (struct ctrio__outcome){0, NULL});
+    if (trap == CTRIO__TRAP_YIELD) {
+        if (task->state == CTRIO__TASK_RUNNING)
+            enqueue(task, (struct ctrio__outcome){0, NULL});
+        return;
+    }
+    task->cancel_points++;
+    if (task->state != CTRIO__TASK_RUNNING)
+        return; /* woken before it had gone to sleep */
+    task->state = CTRIO__TASK_PARKED;
+    if (run->interrupt_pending && task == run->main_task)
+        ctrio__task_deliver_interrupt(task);
+    ctrio__task_deliver(task);
 }
 
 void ctrio__task_reschedule(struct ctrio_task *task, struct ctrio__outcome wake)
 {
-    CTRIO_ASSERT(task->state == CTRIO__TASK_PARKED);
+    if (!ctrio__task_waits(task)) { /* somebody has driven one of our coroutines by hand */
+        ctrio__wake_drop(task->frontend, &wake);
+        ctrio__run_fail(task->run, CTRIO_MISUSE);
+        return;
+    }
     CTRIO_ASSERT(!ctrio__list_linked(&task->lot_link));
     task->abort_fn = NULL;
     task->park_data = NULL;
     enqueue(task, wake);
+}
+
+void ctrio__task_wake_op(struct ctrio_task *task, const void *park_data, int code)
+{
+    if (task->park_data == park_data)
+        ctrio__task_wake(task, code, NULL);
+    else
+        ctrio__run_fail(task->run, CTRIO_MISUSE);
 }
 
 void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake)
@@ -143,7 +176,9 @@ static bool attempt_abort(struct ctrio_task *task, const struct ctrio__outcome *
 
 void ctrio__task_deliver(struct ctrio_task *task)
 {
-    if (task->abort_fn == NULL || task->scope == NULL || !task->scope->effectively_cancelled)
+    if (task->state != CTRIO__TASK_PARKED || task->abort_fn == NULL)
+        return;
+    if (task->scope == NULL || !task->scope->effectively_cancelled)
         return;
     struct ctrio__reason *reason = ctrio__reason_share(task->scope->reason);
     if (reason == NULL)
@@ -157,7 +192,7 @@ void ctrio__task_deliver_interrupt(struct ctrio_task *task)
 {
     struct ctrio_run *run = task->run;
     CTRIO_ASSERT(run->interrupt_pending);
-    if (task->abort_fn == NULL)
+    if (task->state != CTRIO__TASK_PARKED || task->abort_fn == NULL)
         return;
     struct ctrio__outcome why = {CTRIO_INTERRUPTED, NULL};
     if (attempt_abort(task, &why))
@@ -223,10 +258,26 @@ static void deliver_final(struct ctrio_task *task, struct ctrio__outcome *final)
         run->finished = task;
 }
 
+/* Woken while it still ran (by hand-driven code), and now it ends: nobody may run it again. */
+static void unqueue(struct ctrio_run *run, struct ctrio_task *task)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < run->ready_count; i++)
+        if (run->ready[i] != task)
+            run->ready[kept++] = run->ready[i];
+    CTRIO_ASSERT(kept == run->ready_count - 1);
+    run->ready_count = kept;
+    ctrio__wake_drop(task->frontend, &task->wake);
+}
+
 void ctrio__task_exit(struct ctrio_task *task, struct ctrio__outcome *final)
 {
     struct ctrio_run *run = task->run;
-    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING);
+    CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING || task->state == CTRIO__TASK_RUNNABLE);
+    if (task->state == CTRIO__TASK_RUNNABLE)
+        unqueue(run, task);
+    task->abort_fn = NULL;
+    ctrio__lot_leave(task);
     task->state = CTRIO__TASK_EXITED;
     bool abandoned = abandon_nurseries(task);
     ctrio__lot_break_all(task);

@@ -22,6 +22,10 @@ enum ctrio__task_state {
     CTRIO__TASK_EXITED,
 };
 
+/* What a step has asked for.  It takes effect when the loop gets the task back: whoever drives a
+ * coroutine by hand has only asked, and the task goes on running. */
+enum ctrio__trap { CTRIO__TRAP_NONE, CTRIO__TRAP_YIELD, CTRIO__TRAP_PARK };
+
 /* A failure waiting to be folded. */
 struct ctrio__failure {
     struct ctrio_list link; /* on nursery->failures */
@@ -36,19 +40,22 @@ struct ctrio_task { /* the head of a front end's own task struct */
     struct ctrio_nursery *eventual_nursery; /* between start() and started() */
     struct ctrio_cancel_scope *scope;       /* innermost; we are on scope->tasks; may be NULL */
     struct ctrio_list scope_link, nursery_link, lot_link;
-    struct ctrio_list run_link;  /* on run->tasks while living */
-    struct ctrio_list nurseries; /* open ones of this task, outermost first, by `sibling` */
-    struct ctrio_list breakers;  /* lots that break if this task exits */
-    struct ctrio__outcome wake;  /* meaningful only while runnable */
+    struct ctrio_list run_link;    /* on run->tasks while living */
+    struct ctrio_parking_lot *lot; /* that lot_link is on; meaningful only while it is linked */
+    struct ctrio_list nurseries;   /* open ones of this task, outermost first, by `sibling` */
+    struct ctrio_list breakers;    /* lots that break if this task exits */
+    struct ctrio__outcome wake;    /* meaningful only while runnable */
     struct ctrio__failure failure;
-    ctrio__abort_fn *abort_fn; /* NULL: not abortable, or not parked, or already tried */
+    ctrio__abort_fn *abort_fn; /* NULL: not abortable, or does not wait, or already tried */
     void *park_data;           /* the op's own; cleared by reschedule */
     uint64_t serial;           /* spawn order */
     uint64_t delivery_round;   /* the last round of cancellation that saw it */
     uint32_t cancel_points, schedule_points;
     enum ctrio__task_state state;
-    bool system;       /* protected from interrupts by default */
-    bool may_continue; /* this step's coroutine is the task's own: shortcuts allowed */
+    enum ctrio__trap trap; /* meaningful only while running */
+    bool entering_lot;     /* has just been queued in `lot`, and parks next */
+    bool system;           /* protected from interrupts by default */
+    bool may_continue;     /* this step's coroutine is the task's own: shortcuts allowed */
 };
 
 /* Prepares the head; the front end has filled nothing yet. */
@@ -63,12 +70,23 @@ int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task,
 void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data);
 /* A schedule point: the running task is queued again at once and wakes with code 0. */
 void ctrio__task_yield(struct ctrio_task *task);
-/* Wakes a parked task.  Steals wake.value. */
+/* The loop has the task back from a step that answered PARKED: does what it asked for. */
+void ctrio__task_settle(struct ctrio_task *task);
+/* Parked, or about to be. */
+static inline bool ctrio__task_waits(const struct ctrio_task *task)
+{
+    return task->state == CTRIO__TASK_PARKED ||
+           (task->state == CTRIO__TASK_RUNNING && task->trap == CTRIO__TRAP_PARK);
+}
+/* Wakes a task that waits; any other breaks the run.  Steals wake.value. */
 void ctrio__task_reschedule(struct ctrio_task *task, struct ctrio__outcome wake);
 static inline void ctrio__task_wake(struct ctrio_task *task, int code, void *value)
 {
     ctrio__task_reschedule(task, (struct ctrio__outcome){code, value});
 }
+/* Wakes a task that waits with this park_data; one that waits for something else by now (driven by
+ * hand) breaks the run. */
+void ctrio__task_wake_op(struct ctrio_task *task, const void *park_data, int code);
 /* Gives back what a wake carries when no op will take it. */
 void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake);
 /* A cancellation or an interrupt is waiting for this task. */

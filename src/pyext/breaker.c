@@ -18,7 +18,7 @@ struct registration {
 static struct registration *find(struct ctrio__lot_head *head, const struct ctrio_task *task,
                                  bool linked)
 {
-    ctrio__list_each(link, &head->registrations) {
+    ctrio__list_each (link, &head->registrations) {
         struct registration *at = ctrio__container(link, struct registration, of_lot);
         if (at->task == task && ctrio__list_linked(&at->breaker.link) == linked)
             return at;
@@ -69,8 +69,7 @@ void ctrio__py_breakers_forget(struct ctrio__py_task *task)
 {
     struct ctrio_list *link;
     while ((link = ctrio__list_pop(&task->task.breakers)) != NULL) {
-        struct ctrio_parking_lot *lot =
-            ctrio__container(link, struct ctrio_lot_breaker, link)->lot;
+        struct ctrio_parking_lot *lot = ctrio__container(link, struct ctrio_lot_breaker, link)->lot;
         lot->broken = true;
         ctrio__py_lot_broken(lot, &task->task);
     }
@@ -169,7 +168,7 @@ static PyObject *answering_tasks(struct ctrio__state *state)
     PyObject *list = PyList_New(0);
     if (list == NULL || runner == NULL)
         return list;
-    ctrio__list_each(link, &runner->run.tasks) {
+    ctrio__list_each (link, &runner->run.tasks) {
         struct ctrio_task *task = ctrio__task_from(link, run_link);
         if (task->frontend != &ctrio__python || ctrio__list_empty(&task->breakers))
             continue;
@@ -295,28 +294,30 @@ static void view_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyMethodDef view_methods[] = {{"copy", view_copy, METH_NOARGS, NULL},
-                                     {"get", view_get, METH_VARARGS, NULL},
-                                     {"keys", view_keys, METH_VARARGS, NULL},
-                                     {"values", view_values, METH_VARARGS, NULL},
-                                     {"items", view_items, METH_VARARGS, NULL},
-                                     {NULL, NULL, 0, NULL}};
-static PyType_Slot view_slots[] = {{Py_tp_repr, view_repr},
-                                   {Py_tp_iter, view_iter},
-                                   {Py_tp_richcompare, view_richcompare},
-                                   {Py_tp_hash, PyObject_HashNotImplemented},
-                                   {Py_tp_methods, view_methods},
-                                   {Py_mp_length, view_length},
-                                   {Py_mp_subscript, view_getitem},
-                                   {Py_sq_contains, view_contains},
-                                   {Py_tp_traverse, view_traverse},
-                                   {Py_tp_dealloc, view_dealloc},
-                                   {0, NULL}};
-static PyType_Spec view_spec = {.name = "ctrio._ctrio.breaker_view",
-                                .basicsize = sizeof(PyObject),
-                                .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
-                                         Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                                .slots = view_slots};
+static PyMethodDef view_methods[] = {
+    {"copy", view_copy, METH_NOARGS, NULL},    {"get", view_get, METH_VARARGS, NULL},
+    {"keys", view_keys, METH_VARARGS, NULL},   {"values", view_values, METH_VARARGS, NULL},
+    {"items", view_items, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
+};
+static PyType_Slot view_slots[] = {
+    {Py_tp_repr, view_repr},
+    {Py_tp_iter, view_iter},
+    {Py_tp_richcompare, view_richcompare},
+    {Py_tp_hash, PyObject_HashNotImplemented},
+    {Py_tp_methods, view_methods},
+    {Py_mp_length, view_length},
+    {Py_mp_subscript, view_getitem},
+    {Py_sq_contains, view_contains},
+    {Py_tp_traverse, view_traverse},
+    {Py_tp_dealloc, view_dealloc},
+    {0, NULL},
+};
+static PyType_Spec view_spec = {
+    .name = "ctrio._ctrio.breaker_view",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = view_slots,
+};
 static PyMethodDef functions[] = {
     {"add_parking_lot_breaker", CTRIO_KEYWORDS(add_breaker),
      PyDoc_STR("add_parking_lot_breaker($module, /, task, lot)\n--\n\n"
@@ -325,7 +326,8 @@ static PyMethodDef functions[] = {
     {"remove_parking_lot_breaker", CTRIO_KEYWORDS(remove_breaker),
      PyDoc_STR("remove_parking_lot_breaker($module, /, task, lot)\n--\n\n"
                "Undo one add_parking_lot_breaker.")},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 
 int ctrio__exec_breaker(PyObject *module, struct ctrio__state *state)
 {

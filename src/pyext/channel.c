@@ -1,8 +1,9 @@
 /* channel.c - MemorySendChannel and MemoryReceiveChannel: the two kinds of ends of a channel.
  *
  * An item changes hands by its reference: the op of send() owns it until the kernel takes it, the
- * op of receive() from when the kernel has given it to when it is returned.  Both are leaves of
- * trio.abc's classes by registration only: an abstract base class costs a dict look-up a call.
+ * op of receive() from when the kernel has given it to when it is returned.  The ends are
+ * trio.abc's channels by registration: a type with an abstract base needs that one's metaclass,
+ * which C can give it from 3.12 on only.
  * Invariant: a parked op's coroutine holds its end, and the end its channel. */
 #include "pyext/channel.h"
 
@@ -110,7 +111,9 @@ static PyObject *end_exit(PyObject *self, PyObject *const *args, Py_ssize_t narg
 {
     static const char *const names[] = {"exc_type", "exc_value", "traceback"};
     PyObject *ignored[3];
-    if (ctrio__parse("__exit__", args, nargs, kwnames, names, 3, 3, ignored) < 0)
+    bool sends = end_of(self)->side == CTRIO__SEND_END;
+    const char *function = sends ? "MemorySendChannel.__exit__" : "MemoryReceiveChannel.__exit__";
+    if (ctrio__parse(function, args, nargs, kwnames, names, 3, 3, ignored) < 0)
         return NULL;
     return end_close(self, NULL);
 }
@@ -192,12 +195,10 @@ static void end_dealloc(PyObject *self)
 static PyObject *send_nowait(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames)
 {
-    static const char *const names[] = {"value"};
     struct ctrio__state *state = ctrio__state_of(self);
-    PyObject *value;
-    if (ctrio__parse("MemorySendChannel.send_nowait", args, nargs, kwnames, names, 1, 1, &value) <
-            0 ||
-        ctrio__may_wake(state, first_waiting(&channel_of(self)->receivers)) < 0)
+    PyObject *value =
+        ctrio__parse_one("MemorySendChannel.send_nowait", "value", args, nargs, kwnames);
+    if (value == NULL || ctrio__may_wake(state, first_waiting(&channel_of(self)->receivers)) < 0)
         return NULL;
     int code = ctrio__channel_send_nowait(end_of(self), Py_NewRef(value));
     if (code >= 0)
@@ -209,12 +210,9 @@ static PyObject *send_nowait(PyObject *self, PyObject *const *args, Py_ssize_t n
 static int send_parse(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t count,
                       PyObject *kwnames)
 {
-    static const char *const names[] = {"value"};
-    PyObject *value;
-    if (ctrio__parse("MemorySendChannel.send", args, count, kwnames, names, 1, 1, &value) < 0)
-        return -1;
-    coro->arg = Py_NewRef(value);
-    return 0;
+    PyObject *value = ctrio__parse_one("MemorySendChannel.send", "value", args, count, kwnames);
+    coro->arg = Py_XNewRef(value);
+    return value != NULL ? 0 : -1;
 }
 /* The reference of the call becomes the op's. */
 static int send_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *Py_UNUSED(task))
@@ -285,13 +283,15 @@ static PyObject *anext_finish(struct ctrio__coroutine *coro, struct ctrio__outco
     {                                                                                              \
         .qualname = NULL                                                                           \
     }
-static const struct ctrio__async send_async[] = {{.qualname = "MemorySendChannel.send",
-                                                  .module = "trio",
-                                                  .self = TYPE_SEND_CHANNEL,
-                                                  .parse = send_parse,
-                                                  .begin = send_begin,
-                                                  .traverse = op_traverse},
-                                                 END_ASYNC("MemorySendChannel", TYPE_SEND_CHANNEL)};
+static const struct ctrio__async send_async[] = {
+    {.qualname = "MemorySendChannel.send",
+     .module = "trio",
+     .self = TYPE_SEND_CHANNEL,
+     .parse = send_parse,
+     .begin = send_begin,
+     .traverse = op_traverse},
+    END_ASYNC("MemorySendChannel", TYPE_SEND_CHANNEL),
+};
 static const struct ctrio__async receive_async[] = {
     {.qualname = "MemoryReceiveChannel.receive",
      .module = "trio",
@@ -305,7 +305,8 @@ static const struct ctrio__async receive_async[] = {
      .begin = receive_begin,
      .finish = anext_finish,
      .traverse = op_traverse},
-    END_ASYNC("MemoryReceiveChannel", TYPE_RECEIVE_CHANNEL)};
+    END_ASYNC("MemoryReceiveChannel", TYPE_RECEIVE_CHANNEL),
+};
 
 #define END_METHODS                                                                                \
     {"clone", end_clone, METH_NOARGS,                                                              \
@@ -316,8 +317,10 @@ static const struct ctrio__async receive_async[] = {
          PyDoc_STR("close($self, /)\n--\n\nClose this end: aclose(), but not a checkpoint.")},     \
         {"statistics", end_statistics, METH_NOARGS,                                                \
          PyDoc_STR("statistics($self, /)\n--\n\nReturn a MemoryChannelStatistics.")},              \
-        {"__enter__", end_enter, METH_NOARGS, NULL},                                               \
-        {"__exit__", CTRIO_KEYWORDS(end_exit), NULL},                                              \
+        {"__enter__", end_enter, METH_NOARGS,                                                      \
+         PyDoc_STR("__enter__($self, /)\n--\n\nReturn the channel itself.")},                      \
+        {"__exit__", CTRIO_KEYWORDS(end_exit),                                                     \
+         PyDoc_STR("__exit__($self, /, exc_type, exc_value, traceback)\n--\n\nClose this end.")},  \
         {"_create", end_create, METH_O | METH_CLASS, NULL},                                        \
         {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},                         \
     {                                                                                              \
@@ -327,21 +330,26 @@ static PyMethodDef send_methods[] = {
     {"send_nowait", CTRIO_KEYWORDS(send_nowait),
      PyDoc_STR("send_nowait($self, /, value)\n--\n\n"
                "Send an object if there is room, else raise WouldBlock.")},
-    END_METHODS};
+    END_METHODS,
+};
 static PyMethodDef receive_methods[] = {
     {"receive_nowait", receive_nowait, METH_NOARGS,
      PyDoc_STR("receive_nowait($self, /)\n--\n\n"
                "Receive an object if there is one, else raise WouldBlock.")},
-    END_METHODS};
-static PyGetSetDef end_getset[] = {CTRIO_GET_DICT,
-                                   {"_closed", get_closed, NULL, NULL, NULL},
-                                   {"_tasks", get_tasks, NULL, NULL, NULL},
-                                   {NULL, NULL, NULL, NULL, NULL}};
+    END_METHODS,
+};
+static PyGetSetDef end_getset[] = {
+    CTRIO_GET_DICT,
+    {"_closed", get_closed, NULL, NULL, NULL},
+    {"_tasks", get_tasks, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyMemberDef end_members[] = {
     {"_state", T_OBJECT_EX, offsetof(struct ctrio__py_end, state), READONLY, NULL},
     CTRIO_WEAKREFS(struct ctrio__py_end),
     CTRIO_DICT(struct ctrio__py_end),
-    {NULL, 0, 0, 0, NULL}};
+    {NULL, 0, 0, 0, NULL},
+};
 #define END_SLOTS(doc, methods)                                                                    \
     {Py_tp_doc, (void *)doc}, {Py_tp_new, ctrio__no_constructor}, {Py_tp_repr, end_repr},          \
         {Py_tp_methods, methods}, {Py_tp_getset, end_getset}, {Py_tp_members, end_members},        \
@@ -354,29 +362,40 @@ PyDoc_STRVAR(send_doc, "The end of a memory channel where objects go in.\n\n"
 PyDoc_STRVAR(receive_doc, "The end of a memory channel where objects come out.\n\n"
                           "open_memory_channel() makes it, and clone().  `async for` receives\n"
                           "until every sending end is closed and nothing is left.");
-static PyType_Slot send_slots[] = {END_SLOTS(send_doc, send_methods), {0, NULL}};
+static PyType_Slot send_slots[] = {
+    END_SLOTS(send_doc, send_methods),
+    {0, NULL},
+};
 static PyType_Slot receive_slots[] = {
-    END_SLOTS(receive_doc, receive_methods), {Py_am_aiter, PyObject_SelfIter}, {0, NULL}};
-static PyType_Spec send_spec = {.name = "trio.MemorySendChannel",
-                                .basicsize = sizeof(struct ctrio__py_end),
-                                .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                .slots = send_slots};
-static PyType_Spec receive_spec = {.name = "trio.MemoryReceiveChannel",
-                                   .basicsize = sizeof(struct ctrio__py_end),
-                                   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                   .slots = receive_slots};
+    END_SLOTS(receive_doc, receive_methods),
+    {Py_am_aiter, PyObject_SelfIter},
+    {0, NULL},
+};
+static PyType_Spec send_spec = {
+    .name = "trio.MemorySendChannel",
+    .basicsize = sizeof(struct ctrio__py_end),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = send_slots,
+};
+static PyType_Spec receive_spec = {
+    .name = "trio.MemoryReceiveChannel",
+    .basicsize = sizeof(struct ctrio__py_end),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = receive_slots,
+};
 static PyMethodDef functions[] = {
     {"open_memory_channel_pair", open_pair, METH_O,
      PyDoc_STR("open_memory_channel_pair($module, max_buffer_size, /)\n--\n\n"
                "What open_memory_channel does.")},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 
 int ctrio__exec_channel(PyObject *module, struct ctrio__state *state)
 {
     if (ctrio__exec_channel_state(module, state) < 0 ||
         ctrio__add_type(module, TYPE_SEND_CHANNEL, &send_spec, NULL, "MemorySendChannel") < 0 ||
-        ctrio__add_type(module, TYPE_RECEIVE_CHANNEL, &receive_spec, NULL,
-                        "MemoryReceiveChannel") < 0 ||
+        ctrio__add_type(module, TYPE_RECEIVE_CHANNEL, &receive_spec, NULL, "MemoryReceiveChannel") <
+            0 ||
         ctrio__add_methods(state, TYPE_SEND_CHANNEL, send_async) < 0 ||
         ctrio__add_methods(state, TYPE_RECEIVE_CHANNEL, receive_async) < 0)
         return -1;

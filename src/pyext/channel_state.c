@@ -31,10 +31,10 @@ PyObject *ctrio__channel_make(PyTypeObject *type, PyObject *max_buffer_size)
 
 static PyObject *channel_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"max_buffer_size", NULL};
+    static const char *const names[] = {"max_buffer_size"};
     PyObject *max_buffer_size;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:MemoryChannelState", names,
-                                     &max_buffer_size))
+    if (ctrio__parse_tuple("MemoryChannelState.__init__", args, kwargs, names, 1, 1, 1,
+                           &max_buffer_size) < 0)
         return NULL;
     return ctrio__channel_make(type, max_buffer_size);
 }
@@ -166,7 +166,9 @@ static void channel_dealloc(PyObject *self)
 static PyMethodDef channel_methods[] = {
     {"statistics", channel_statistics, METH_NOARGS,
      PyDoc_STR("statistics($self, /)\n--\n\nReturn a MemoryChannelStatistics.")},
-    {NULL, NULL, 0, NULL}};
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
+    {NULL, NULL, 0, NULL},
+};
 static PyGetSetDef channel_getset[] = {
     {"data", get_data, NULL, PyDoc_STR("A deque of what is in the buffer."), NULL},
     {"open_send_channels", get_open_send, NULL, PyDoc_STR("How many sending ends are open."), NULL},
@@ -176,28 +178,29 @@ static PyGetSetDef channel_getset[] = {
     {"receive_tasks", get_tasks, NULL, PyDoc_STR("Who waits to receive."), NULL},
     {"peak_buffer_used", get_peak, NULL,
      PyDoc_STR("The most objects that were ever in the buffer."), NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyMemberDef channel_members[] = {
     {"max_buffer_size", T_OBJECT_EX, offsetof(struct ctrio__py_channel, max_buffer_size), READONLY,
      PyDoc_STR("How many objects the buffer takes.")},
     CTRIO_WEAKREFS(struct ctrio__py_channel),
-    {NULL, 0, 0, 0, NULL}};
+    {NULL, 0, 0, 0, NULL},
+};
 PyDoc_STRVAR(channel_doc, "MemoryChannelState(max_buffer_size)\n--\n\n"
                           "What the ends of a memory channel share.");
-static PyType_Slot channel_slots[] = {{Py_tp_doc, (void *)channel_doc},
-                                      {Py_tp_new, channel_new},
-                                      {Py_tp_repr, channel_repr},
-                                      {Py_tp_methods, channel_methods},
-                                      {Py_tp_getset, channel_getset},
-                                      {Py_tp_members, channel_members},
-                                      {Py_tp_traverse, channel_traverse},
-                                      {Py_tp_clear, channel_clear},
-                                      {Py_tp_dealloc, channel_dealloc},
-                                      {0, NULL}};
-static PyType_Spec channel_spec = {.name = "trio._channel.MemoryChannelState",
-                                   .basicsize = sizeof(struct ctrio__py_channel),
-                                   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                   .slots = channel_slots};
+static PyType_Slot channel_slots[] = {
+    {Py_tp_doc, (void *)channel_doc},   {Py_tp_new, channel_new},
+    {Py_tp_repr, channel_repr},         {Py_tp_methods, channel_methods},
+    {Py_tp_getset, channel_getset},     {Py_tp_members, channel_members},
+    {Py_tp_traverse, channel_traverse}, {Py_tp_clear, channel_clear},
+    {Py_tp_dealloc, channel_dealloc},   {0, NULL},
+};
+static PyType_Spec channel_spec = {
+    .name = "trio._channel.MemoryChannelState",
+    .basicsize = sizeof(struct ctrio__py_channel),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = channel_slots,
+};
 
 int ctrio__exec_channel_state(PyObject *module, struct ctrio__state *state)
 {

@@ -21,11 +21,13 @@ static struct ctrio__py_lock *lock_of(PyObject *self)
 
 static PyObject *condition_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"lock", NULL};
+    static const char *const names[] = {"lock"};
     PyTypeObject *lock_type = ctrio__state_of_type(type)->types[TYPE_LOCK];
-    PyObject *lock = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Condition", names, &lock))
+    PyObject *lock;
+    if (ctrio__parse_tuple("Condition.__init__", args, kwargs, names, 0, 1, 1, &lock) < 0)
         return NULL;
+    if (lock == NULL)
+        lock = Py_None;
     if (lock != Py_None && !Py_IS_TYPE(lock, lock_type)) {
         PyErr_SetString(PyExc_TypeError, "lock must be a trio.Lock");
         return NULL;
@@ -190,7 +192,8 @@ static const struct ctrio__async condition_async[] = {
      .self = TYPE_CONDITION,
      .parse = ctrio__parse_exit,
      .begin = exit_begin},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};
 static PyMethodDef condition_methods[] = {
     {"locked", condition_locked, METH_NOARGS,
      PyDoc_STR("locked($self, /)\n--\n\nTell whether a task holds the lock.")},
@@ -207,32 +210,41 @@ static PyMethodDef condition_methods[] = {
      PyDoc_STR("notify_all($self, /)\n--\n\nLet every task out of wait().")},
     {"statistics", condition_statistics, METH_NOARGS,
      PyDoc_STR("statistics($self, /)\n--\n\nReturn a ConditionStatistics.")},
-    {NULL, NULL, 0, NULL}};
-static PyGetSetDef condition_getset[] = {CTRIO_GET_DICT,
-                                         {"_lot", ctrio__get_lot, NULL, NULL, NULL},
-                                         {NULL, NULL, NULL, NULL, NULL}};
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef condition_getset[] = {
+    CTRIO_GET_DICT,
+    {"_lot", ctrio__get_lot, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyMemberDef condition_members[] = {
     {"_lock", T_OBJECT_EX, offsetof(struct ctrio__py_condition, lock), READONLY, NULL},
     CTRIO_WEAKREFS(struct ctrio__py_condition),
     CTRIO_DICT(struct ctrio__py_condition),
-    {NULL, 0, 0, 0, NULL}};
-PyDoc_STRVAR(condition_doc, "Condition(lock=None)\n--\n\n"
-                            "A lock, and a queue of tasks that wait for what it guards to change.\n\n"
-                            "Args:\n"
-                            "    lock: The Lock; a new one if None.");
-static PyType_Slot condition_slots[] = {{Py_tp_doc, (void *)condition_doc},
-                                        {Py_tp_new, condition_new},
-                                        {Py_tp_methods, condition_methods},
-                                        {Py_tp_getset, condition_getset},
-                                        {Py_tp_members, condition_members},
-                                        {Py_tp_traverse, condition_traverse},
-                                        {Py_tp_clear, condition_clear},
-                                        {Py_tp_dealloc, condition_dealloc},
-                                        {0, NULL}};
-static PyType_Spec condition_spec = {.name = "trio.Condition",
-                                     .basicsize = sizeof(struct ctrio__py_condition),
-                                     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                     .slots = condition_slots};
+    {NULL, 0, 0, 0, NULL},
+};
+PyDoc_STRVAR(condition_doc,
+             "Condition(lock=None)\n--\n\n"
+             "A lock, and a queue of tasks that wait for what it guards to change.\n\n"
+             "Args:\n"
+             "    lock: The Lock; a new one if None.");
+static PyType_Slot condition_slots[] = {
+    {Py_tp_doc, (void *)condition_doc},
+    {Py_tp_new, condition_new},
+    {Py_tp_methods, condition_methods},
+    {Py_tp_getset, condition_getset},
+    {Py_tp_members, condition_members},
+    {Py_tp_traverse, condition_traverse},
+    {Py_tp_clear, condition_clear},
+    {Py_tp_dealloc, condition_dealloc},
+    {0, NULL},
+};
+static PyType_Spec condition_spec = {
+    .name = "trio.Condition",
+    .basicsize = sizeof(struct ctrio__py_condition),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = condition_slots,
+};
 
 int ctrio__exec_condition(PyObject *module, struct ctrio__state *state)
 {

@@ -17,6 +17,7 @@ static int begin(struct ctrio__coroutine *coro, const struct ctrio__op_kind *kin
 {
     struct ctrio__socket_op *head = (struct ctrio__socket_op *)(void *)&coro->op;
     struct ctrio__py_socket *self = (struct ctrio__py_socket *)coro->self;
+    CTRIO_ASSERT(coro->op.primitive.result == NULL);
     *head = (struct ctrio__socket_op){.base.op = {kind, &self->socket, CTRIO__STAGE_START},
                                       .interest = interest};
     return 0;
@@ -39,6 +40,7 @@ static int attempt_accept(struct ctrio__op *op, struct ctrio_task *task, struct 
     uint32_t size = sizeof address;
     if (ctrio__socket_follow(self, ctrio__state_of_coro(ctrio__coroutine_of(op)), task) < 0)
         return ctrio__py_socket_failed(op, io);
+    CTRIO_ASSERT(head_of(op)->base.result == NULL);
     intptr_t handle = os->net->accept(os, self->socket.handle, (struct sockaddr *)&address, &size);
     if (handle == -EAGAIN || handle == -EWOULDBLOCK)
         return CTRIO_WOULD_BLOCK;
@@ -55,11 +57,12 @@ static int attempt_accept(struct ctrio__op *op, struct ctrio_task *task, struct 
 /* Accepted, and nobody has heard of it yet. */
 static void abandon_accept(struct ctrio__op *op, struct ctrio_task *task)
 {
-    struct ctrio__os *os = task->run->os;
     PyObject *left = head_of(op)->base.result;
     ctrio__py_socket_abandon(op, task);
-    if (left != NULL && PyTuple_Check(left))
-        os->net->close(os, (intptr_t)PyLong_AsSsize_t(PyTuple_GET_ITEM(left, 0)));
+    if (left == NULL || !PyTuple_Check(left) || task->run == NULL)
+        return;
+    struct ctrio__os *os = task->run->os;
+    os->net->close(os, (intptr_t)PyLong_AsSsize_t(PyTuple_GET_ITEM(left, 0)));
 }
 
 static const struct ctrio__op_kind accept_kind = {.verb = "accept",
@@ -176,6 +179,7 @@ static int begin_connect(struct ctrio__coroutine *coro, struct ctrio__py_task *t
 static PyObject *raise_connect_error(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
 {
     int number = -io->code;
+    CTRIO_ASSERT(number > 0);
     PyObject *plain = ctrio__exception_of(ctrio__state_of_coro(coro), io);
     if (plain == NULL)
         return NULL;

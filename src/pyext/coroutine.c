@@ -61,13 +61,7 @@ static void abandon(struct ctrio__coroutine *coro)
     struct ctrio_task *kernel_task = &task->task;
     coro->task = NULL;
     coro->state = CORO_RUNNING; /* until release() */
-    if (kernel_task->run != NULL) {
-        ctrio__op_abandon(&coro->op.op, kernel_task);
-        if (kernel_task->state == CTRIO__TASK_PARKED) { /* nothing of the op may be asked again */
-            kernel_task->abort_fn = ctrio__abort_simply;
-            kernel_task->park_data = NULL;
-        }
-    }
+    ctrio__op_abandon(&coro->op.op, kernel_task);
     Py_DECREF(task);
 }
 
@@ -119,7 +113,7 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     coro->state = CORO_PARKED;
     if (coro->task == NULL)
         coro->task = (struct ctrio__py_task *)Py_NewRef(task);
-    *result = coro->yield_value != NULL ? coro->yield_value : Py_NewRef(Py_None);
+    *result = coro->yield_value != NULL ? coro->yield_value : Py_NewRef(task->state->yield_token);
     coro->yield_value = NULL;
     return PYGEN_NEXT;
 }
@@ -136,6 +130,10 @@ static PySendResult first_step(struct ctrio__coroutine *coro, PyObject *sent, Py
                                                       : ctrio__current_task(coro->function->state);
     int begun = -1;
     coro->state = CORO_RUNNING;
+    if (task != NULL && task->has_wake && !async->outside_task) { /* nobody's: not the new op's */
+        task->has_wake = false;
+        ctrio__wake_drop(&ctrio__python, &task->wake);
+    }
     if (task != NULL || async->outside_task)
         begun = async->begin(coro, task);
     if (begun < 0) {
@@ -294,7 +292,7 @@ static PyObject *coroutine_throw(PyObject *self, PyObject *const *args, Py_ssize
     if (coro->state == CORO_PARKED)
         abandon(coro);
     release(coro);
-    ctrio__raise_object(exception);
+    PyErr_SetRaisedException(exception); /* as a coroutine's throw(): no __context__ is added */
     return NULL;
 }
 
@@ -561,8 +559,9 @@ static PyType_Spec coroutine_spec = {.name = "ctrio._ctrio.coroutine",
 
 int ctrio__exec_coroutine(PyObject *module, struct ctrio__state *state)
 {
-    (void)state;
-    if (ctrio__add_type(module, TYPE_COROUTINE, &coroutine_spec, NULL, "coroutine") < 0)
+    state->yield_token = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
+    if (state->yield_token == NULL ||
+        ctrio__add_type(module, TYPE_COROUTINE, &coroutine_spec, NULL, "coroutine") < 0)
         return -1;
     return ctrio__add_type(module, TYPE_COROUTINE_WRAPPER, &wrapper_spec, NULL, NULL);
 }

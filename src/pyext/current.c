@@ -135,6 +135,25 @@ static PyObject *spawn_system_task(PyObject *module, PyObject *const *args, Py_s
     return runner != NULL ? ctrio__spawn_system(runner, args, nargs, kwnames) : NULL;
 }
 
+/* fn(*args), in which every checkpoint takes a turn of the loop (kernel/loop.h). */
+static PyObject *without_shortcuts(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct ctrio__py_runner *runner = ctrio__peek_runner(PyModule_GetState(module));
+    if (nargs < 1) {
+        PyErr_SetString(PyExc_TypeError, "without_shortcuts() needs a callable");
+        return NULL;
+    }
+    if (runner == NULL)
+        return PyObject_Vectorcall(args[0], args + 1, (size_t)nargs - 1, NULL);
+    bool strict = runner->run.strict;
+    Py_INCREF(runner);
+    runner->run.strict = true;
+    PyObject *result = PyObject_Vectorcall(args[0], args + 1, (size_t)nargs - 1, NULL);
+    runner->run.strict = strict;
+    Py_DECREF(runner);
+    return result;
+}
+
 #define ASK(name, doc) {#name, name, METH_NOARGS, #name "($module, /)\n--\n\n" doc}
 static PyMethodDef functions[] = {
     ASK(current_task, "The task that calls."),
@@ -146,6 +165,8 @@ static PyMethodDef functions[] = {
     ASK(in_trio_run, "Whether this thread is inside a run."),
     ASK(in_trio_task, "Whether this thread is inside a task."),
     ASK(current_statistics, "Figures about the run: trio.lowlevel.RunStatistics."),
+    {"without_shortcuts", (PyCFunction)(void (*)(void))without_shortcuts, METH_FASTCALL,
+     "Call fn(*args) with every checkpoint in it taking a turn of the loop."},
     {"spawn_system_task", (PyCFunction)(void (*)(void))spawn_system_task,
      METH_FASTCALL | METH_KEYWORDS,
      "spawn_system_task($module, /, async_fn, *args, name=None, context=None)\n--\n\n"

@@ -78,7 +78,8 @@ static void event_dealloc(PyObject *self)
 
 static const struct ctrio__async event_async[] = {
     {.qualname = "Event.wait", .module = "trio", .self = TYPE_EVENT, .begin = wait_begin},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};
 static PyMethodDef event_methods[] = {
     {"is_set", event_is_set, METH_NOARGS,
      PyDoc_STR("is_set($self, /)\n--\n\nTell whether the event has happened.")},
@@ -86,23 +87,27 @@ static PyMethodDef event_methods[] = {
      PyDoc_STR("set($self, /)\n--\n\nMake it happen: wake every task that waits.")},
     {"statistics", event_statistics, METH_NOARGS,
      PyDoc_STR("statistics($self, /)\n--\n\nReturn an EventStatistics.")},
-    {NULL, NULL, 0, NULL}};
-static PyMemberDef event_members[] = {CTRIO_WEAKREFS(struct event), {NULL, 0, 0, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
+static PyMemberDef event_members[] = {
+    CTRIO_WEAKREFS(struct event),
+    {NULL, 0, 0, 0, NULL},
+};
 PyDoc_STRVAR(event_doc, "Event()\n--\n\n"
                         "Something that happens once, and that tasks can wait for.\n\n"
                         "It cannot un-happen: make a new one instead.");
-static PyType_Slot event_slots[] = {{Py_tp_doc, (void *)event_doc},
-                                    {Py_tp_new, event_new},
-                                    {Py_tp_methods, event_methods},
-                                    {Py_tp_members, event_members},
-                                    {Py_nb_bool, event_bool},
-                                    {Py_tp_traverse, event_traverse},
-                                    {Py_tp_dealloc, event_dealloc},
-                                    {0, NULL}};
-static PyType_Spec event_spec = {.name = "trio.Event",
-                                 .basicsize = sizeof(struct event),
-                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                 .slots = event_slots};
+static PyType_Slot event_slots[] = {
+    {Py_tp_doc, (void *)event_doc}, {Py_tp_new, event_new},
+    {Py_tp_methods, event_methods}, {Py_tp_members, event_members},
+    {Py_nb_bool, event_bool},       {Py_tp_traverse, event_traverse},
+    {Py_tp_dealloc, event_dealloc}, {0, NULL},
+};
+static PyType_Spec event_spec = {
+    .name = "trio.Event",
+    .basicsize = sizeof(struct event),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = event_slots,
+};
 
 int ctrio__exec_event(PyObject *module, struct ctrio__state *state)
 {

@@ -42,6 +42,21 @@ PyObject *ctrio__raise_io(struct ctrio__state *state, struct ctrio__outcome *io)
     return NULL;
 }
 
+void ctrio__raise_instead(PyObject *error, PyObject *cause, bool hide)
+{
+    if (error == NULL) {
+        Py_DECREF(cause);
+        return;
+    }
+    ctrio__raise_object(Py_NewRef(cause)); /* its own context is what is being handled now */
+    PyObject *raised = PyErr_GetRaisedException();
+    CTRIO_ASSERT(raised == cause);
+    PyException_SetCause(error, hide ? NULL : Py_NewRef(cause));
+    PyException_SetContext(error, cause);
+    Py_DECREF(raised);
+    ctrio__raise_saving_context(error);
+}
+
 /* --- TheIOManager ------------------------------------------------------------------ */
 
 /* A new reference; NULL with an error. */
@@ -65,6 +80,7 @@ static PyObject *call_manager(struct ctrio__coroutine *coro, struct ctrio__py_ta
                               const char *name)
 {
     struct ctrio__state *state = ctrio__state_of_coro(coro);
+    CTRIO_ASSERT(state->io_manager_patched);
     PyObject *manager = manager_make(state, (struct ctrio__py_runner *)task->runner);
     PyObject *method = manager != NULL ? PyObject_GetAttrString(manager, name) : NULL;
     PyObject *awaitable = method != NULL ? PyObject_CallOneArg(method, coro->arg) : NULL;
@@ -97,17 +113,31 @@ static int begin_wait(struct ctrio__coroutine *coro, enum ctrio__io_interest int
     ctrio__wait_handle_init((struct ctrio__wait_handle_op *)(void *)&coro->op, fd, interest);
     return 0;
 }
+
+/* Trio's functions find the manager where a missing one is an AttributeError, and take every
+ * AttributeError for that: so does what has no fileno() end. */
+static int refuse_as_trio(int result)
+{
+    if (result >= 0 || !PyErr_ExceptionMatches(PyExc_AttributeError))
+        return result;
+    PyObject *cause = PyErr_GetRaisedException();
+    CTRIO_ASSERT(cause != NULL);
+    PyObject *error =
+        PyObject_CallFunction(PyExc_RuntimeError, "s", "must be called from async context");
+    ctrio__raise_instead(error, cause, true);
+    return -1;
+}
 static int begin_readable(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
     if (task->state->io_manager_patched)
         return ctrio__delegate(coro, call_manager(coro, task, "wait_readable"));
-    return begin_wait(coro, CTRIO__READABLE);
+    return refuse_as_trio(begin_wait(coro, CTRIO__READABLE));
 }
 static int begin_writable(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
     if (task->state->io_manager_patched)
         return ctrio__delegate(coro, call_manager(coro, task, "wait_writable"));
-    return begin_wait(coro, CTRIO__WRITABLE);
+    return refuse_as_trio(begin_wait(coro, CTRIO__WRITABLE));
 }
 static int begin_method_readable(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
@@ -129,18 +159,18 @@ static PyObject *finish_wait(struct ctrio__coroutine *coro, struct ctrio__outcom
     Py_RETURN_NONE;
 }
 
-static PyObject *close_handle(struct ctrio__state *state, struct ctrio__py_runner *runner,
-                              PyObject *object)
+static int close_handle(struct ctrio__state *state, struct ctrio__py_runner *runner,
+                        PyObject *object)
 {
     int fd;
-    if (ctrio__fd_of(state, object, &fd) < 0) {
-        if (!PyErr_ExceptionMatches(PyExc_ValueError)) /* -1: closed already */
-            return NULL;
-        PyErr_Clear();
-        Py_RETURN_NONE;
+    if (ctrio__fd_of(state, object, &fd) >= 0) {
+        runner->run.io_ops->notify_closing(runner->run.io, fd);
+        return 0;
     }
-    runner->run.io_ops->notify_closing(runner->run.io, fd);
-    Py_RETURN_NONE;
+    if (!PyErr_ExceptionMatches(PyExc_ValueError))
+        return -1;
+    PyErr_Clear(); /* -1: it is closed already */
+    return 0;
 }
 
 static PyObject *notify_closing(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
@@ -155,7 +185,7 @@ static PyObject *notify_closing(PyObject *module, PyObject *const *args, Py_ssiz
     if (runner == NULL)
         return NULL;
     if (!state->io_manager_patched)
-        return close_handle(state, runner, fd);
+        return refuse_as_trio(close_handle(state, runner, fd)) < 0 ? NULL : Py_NewRef(Py_None);
     PyObject *manager = manager_make(state, runner);
     if (manager == NULL)
         return NULL;
@@ -219,12 +249,14 @@ static int get_events_of_python(struct ctrio__py_runner *runner, double timeout,
                      "get_events() must return what IOManagerBase.get_events() returns, not %R",
                      record);
     Py_DECREF(record);
+    CTRIO_ASSERT(known != (PyErr_Occurred() != NULL));
     return known ? events->count : -1;
 }
 
 int ctrio__runner_get_events(struct ctrio__py_runner *runner, double timeout,
                              struct ctrio__io_events *events)
 {
+    CTRIO_ASSERT(runner->opened && !PyErr_Occurred());
     if (runner->state->io_manager_patched)
         return get_events_of_python(runner, timeout, events);
     return get_events(runner, timeout, events);
@@ -255,7 +287,9 @@ static PyObject *manager_notify_closing(PyObject *self, PyObject *fd)
 {
     struct ctrio__state *state = ctrio__state_by_def(Py_TYPE(self));
     struct ctrio__py_runner *runner = state != NULL ? ctrio__current_runner(state) : NULL;
-    return runner != NULL ? close_handle(state, runner, fd) : NULL;
+    if (runner == NULL || close_handle(state, runner, fd) < 0)
+        return NULL;
+    Py_RETURN_NONE;
 }
 
 static PyObject *manager_new(PyTypeObject *type, PyObject *Py_UNUSED(args),

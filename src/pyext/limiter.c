@@ -83,9 +83,9 @@ static PyObject *get_available(PyObject *self, void *closure)
 
 static PyObject *limiter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"total_tokens", NULL};
+    static const char *const names[] = {"total_tokens"};
     PyObject *total;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O:CapacityLimiter", names, &total))
+    if (ctrio__parse_tuple("CapacityLimiter.__init__", args, kwargs, names, 1, 1, 1, &total) < 0)
         return NULL;
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)
@@ -120,8 +120,8 @@ static PyObject *acquire_for(PyObject *self, PyObject *borrower)
     uint64_t hash;
     if (borrower == NULL || hash_of(borrower, &hash) < 0)
         return NULL;
-    int code = ctrio__limiter_acquire_nowait(&limiter_of(self)->limiter, Py_NewRef(borrower), hash,
-                                             &out);
+    int code =
+        ctrio__limiter_acquire_nowait(&limiter_of(self)->limiter, Py_NewRef(borrower), hash, &out);
     if (code < 0)
         Py_DECREF(borrower);
     return result(ctrio__state_of(self), code, &out);
@@ -144,13 +144,6 @@ static PyObject *current_task(PyObject *self)
     return (PyObject *)ctrio__current_task(ctrio__state_of(self));
 }
 
-static int parse_borrower(const char *function, PyObject *const *args, Py_ssize_t nargs,
-                          PyObject *kwnames, PyObject **borrower)
-{
-    static const char *const names[] = {"borrower"};
-    return ctrio__parse(function, args, nargs, kwnames, names, 1, 1, borrower);
-}
-
 static PyObject *limiter_acquire_nowait(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     return acquire_for(self, current_task(self));
@@ -159,22 +152,17 @@ static PyObject *limiter_release(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     return release_for(self, current_task(self));
 }
-static PyObject *limiter_acquire_for_nowait(PyObject *self, PyObject *const *args,
-                                            Py_ssize_t nargs, PyObject *kwnames)
+static PyObject *limiter_acquire_for_nowait(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                                            PyObject *kwnames)
 {
-    PyObject *borrower;
-    if (parse_borrower("CapacityLimiter.acquire_on_behalf_of_nowait", args, nargs, kwnames,
-                       &borrower) < 0)
-        return NULL;
-    return acquire_for(self, borrower);
+    return acquire_for(self, ctrio__parse_one("CapacityLimiter.acquire_on_behalf_of_nowait",
+                                              "borrower", args, nargs, kwnames));
 }
 static PyObject *limiter_release_for(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                      PyObject *kwnames)
 {
-    PyObject *borrower;
-    if (parse_borrower("CapacityLimiter.release_on_behalf_of", args, nargs, kwnames, &borrower) < 0)
-        return NULL;
-    return release_for(self, borrower);
+    return release_for(self, ctrio__parse_one("CapacityLimiter.release_on_behalf_of", "borrower",
+                                              args, nargs, kwnames));
 }
 
 /* --- waiting ----------------------------------------------------------------------- */
@@ -182,11 +170,10 @@ static PyObject *limiter_release_for(PyObject *self, PyObject *const *args, Py_s
 static int acquire_parse(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t count,
                          PyObject *names)
 {
-    PyObject *borrower;
-    if (parse_borrower("CapacityLimiter.acquire_on_behalf_of", args, count, names, &borrower) < 0)
-        return -1;
-    coro->arg = Py_NewRef(borrower);
-    return 0;
+    PyObject *borrower =
+        ctrio__parse_one("CapacityLimiter.acquire_on_behalf_of", "borrower", args, count, names);
+    coro->arg = Py_XNewRef(borrower);
+    return borrower != NULL ? 0 : -1;
 }
 
 static int acquire_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
@@ -237,8 +224,7 @@ static PyObject *borrowers(struct limiter *limiter)
     PyObject *list = PyList_New(0); /* appending to it runs no foreign code */
     const struct ctrio_list *order = &limiter->limiter.borrowers.order;
     for (const struct ctrio_list *at = order->next; list != NULL && at != order; at = at->next) {
-        const struct ctrio__loan *loan =
-            ctrio__container(at, const struct ctrio__loan, node.order);
+        const struct ctrio__loan *loan = ctrio__container(at, const struct ctrio__loan, node.order);
         if (PyList_Append(list, loan->borrower) < 0)
             Py_CLEAR(list);
     }
@@ -327,7 +313,8 @@ static const struct ctrio__async limiter_async[] = {
      .self = TYPE_LIMITER,
      .parse = ctrio__parse_exit,
      .begin = exit_begin},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};
 static PyMethodDef limiter_methods[] = {
     {"acquire_nowait", limiter_acquire_nowait, METH_NOARGS,
      PyDoc_STR("acquire_nowait($self, /)\n--\n\n"
@@ -344,7 +331,8 @@ static PyMethodDef limiter_methods[] = {
                "Raises:\n    RuntimeError: It has none.")},
     {"statistics", limiter_statistics, METH_NOARGS,
      PyDoc_STR("statistics($self, /)\n--\n\nReturn a CapacityLimiterStatistics.")},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 static PyGetSetDef limiter_getset[] = {
     CTRIO_GET_DICT,
     {"total_tokens", get_total, set_total,
@@ -354,28 +342,31 @@ static PyGetSetDef limiter_getset[] = {
     {"borrowed_tokens", get_borrowed, NULL, PyDoc_STR("How many of them are lent."), NULL},
     {"available_tokens", get_available, NULL, PyDoc_STR("How many are left to lend."), NULL},
     {"_pending_borrowers", get_pending, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
-static PyMemberDef limiter_members[] = {CTRIO_WEAKREFS(struct limiter),
-                                        CTRIO_DICT(struct limiter),
-                                        {NULL, 0, 0, 0, NULL}};
-PyDoc_STRVAR(limiter_doc, "CapacityLimiter(total_tokens)\n--\n\n"
-                          "A number of tokens that tasks borrow while they use something scarce.\n\n"
-                          "It remembers who has one: nobody gets two, nor gives back another's.\n\n"
-                          "Args:\n    total_tokens: How many; math.inf for no limit.");
-static PyType_Slot limiter_slots[] = {{Py_tp_doc, (void *)limiter_doc},
-                                      {Py_tp_new, limiter_new},
-                                      {Py_tp_repr, limiter_repr},
-                                      {Py_tp_methods, limiter_methods},
-                                      {Py_tp_getset, limiter_getset},
-                                      {Py_tp_members, limiter_members},
-                                      {Py_tp_traverse, limiter_traverse},
-                                      {Py_tp_clear, limiter_clear},
-                                      {Py_tp_dealloc, limiter_dealloc},
-                                      {0, NULL}};
-static PyType_Spec limiter_spec = {.name = "trio.CapacityLimiter",
-                                   .basicsize = sizeof(struct limiter),
-                                   .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                   .slots = limiter_slots};
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyMemberDef limiter_members[] = {
+    CTRIO_WEAKREFS(struct limiter),
+    CTRIO_DICT(struct limiter),
+    {NULL, 0, 0, 0, NULL},
+};
+PyDoc_STRVAR(limiter_doc,
+             "CapacityLimiter(total_tokens)\n--\n\n"
+             "A number of tokens that tasks borrow while they use something scarce.\n\n"
+             "It remembers who has one: nobody gets two, nor gives back another's.\n\n"
+             "Args:\n    total_tokens: How many; math.inf for no limit.");
+static PyType_Slot limiter_slots[] = {
+    {Py_tp_doc, (void *)limiter_doc},   {Py_tp_new, limiter_new},
+    {Py_tp_repr, limiter_repr},         {Py_tp_methods, limiter_methods},
+    {Py_tp_getset, limiter_getset},     {Py_tp_members, limiter_members},
+    {Py_tp_traverse, limiter_traverse}, {Py_tp_clear, limiter_clear},
+    {Py_tp_dealloc, limiter_dealloc},   {0, NULL},
+};
+static PyType_Spec limiter_spec = {
+    .name = "trio.CapacityLimiter",
+    .basicsize = sizeof(struct limiter),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = limiter_slots,
+};
 
 int ctrio__exec_limiter(PyObject *module, struct ctrio__state *state)
 {

@@ -153,14 +153,15 @@ static void token_dealloc(PyObject *self)
 
 static PyObject *var_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"name", "default", NULL};
-    PyObject *name, *default_value = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|O:RunVar", names, &name, &default_value))
+    static const char *const names[] = {"name", "default"};
+    PyObject *given[2];
+    if (ctrio__parse_tuple("RunVar.__init__", args, kwargs, names, 1, 2, 2, given) < 0)
         return NULL;
+    PyObject *default_value = given[1];
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    var_of(self)->name = Py_NewRef(name);
+    var_of(self)->name = Py_NewRef(given[0]);
     if (drop_no_value(self, &default_value) < 0)
         Py_CLEAR(self);
     else
@@ -168,8 +169,7 @@ static PyObject *var_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return self;
 }
 
-static PyObject *var_get(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                         PyObject *kwnames)
+static PyObject *var_get(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
     static const char *const names[] = {"default"};
     PyObject *default_value;
@@ -187,13 +187,11 @@ static PyObject *var_get(PyObject *self, PyObject *const *args, Py_ssize_t nargs
     return Py_XNewRef(value);
 }
 
-static PyObject *var_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
-                         PyObject *kwnames)
+static PyObject *var_set(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
-    static const char *const names[] = {"value"};
     struct ctrio__state *state = ctrio__state_of(self);
-    PyObject *value;
-    if (ctrio__parse("RunVar.set", args, nargs, kwnames, names, 1, 1, &value) < 0)
+    PyObject *value = ctrio__parse_one("RunVar.set", "value", args, nargs, kwnames);
+    if (value == NULL)
         return NULL;
     PyObject *previous = look_up(self); /* the default counts as a previous value, as in Trio */
     if (previous == NULL && PyErr_Occurred())
@@ -229,16 +227,13 @@ static int check_token(PyObject *self, PyObject *token)
 static PyObject *var_reset(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                            PyObject *kwnames)
 {
-    static const char *const names[] = {"token"};
-    PyObject *token;
-    if (ctrio__parse("RunVar.reset", args, nargs, kwnames, names, 1, 1, &token) < 0 ||
-        check_token(self, token) < 0)
+    PyObject *token = ctrio__parse_one("RunVar.reset", "token", args, nargs, kwnames);
+    if (token == NULL || check_token(self, token) < 0)
         return NULL;
     PyObject *locals = current_locals(self);
     PyObject *previous = token_of(token)->previous;
-    if (locals == NULL ||
-        (previous != NULL ? PyDict_SetItem(locals, self, previous) : PyDict_DelItem(locals, self)) <
-            0)
+    if (locals == NULL || (previous != NULL ? PyDict_SetItem(locals, self, previous)
+                                            : PyDict_DelItem(locals, self)) < 0)
         return NULL;
     token_of(token)->redeemed = 1;
     Py_RETURN_NONE;
@@ -285,16 +280,19 @@ static PyMethodDef token_methods[] = {
      METH_VARARGS | METH_KEYWORDS | METH_CLASS, NULL},
     {"_empty", token_empty, METH_O | METH_CLASS, NULL},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 static PyGetSetDef token_getset[] = {
     {"previous_value", get_previous, NULL, PyDoc_STR("What reset() puts back."), NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyMemberDef token_members[] = {
     {"_var", T_OBJECT_EX, offsetof(struct token, var), READONLY, NULL},
     {"redeemed", T_BOOL, offsetof(struct token, redeemed), READONLY,
      PyDoc_STR("Whether reset() has used it.")},
     CTRIO_WEAKREFS(struct token),
-    {NULL, 0, 0, 0, NULL}};
+    {NULL, 0, 0, 0, NULL},
+};
 static PyType_Slot token_slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("What RunVar.set() returns, for RunVar.reset().")},
     {Py_tp_new, ctrio__no_constructor},
@@ -305,11 +303,14 @@ static PyType_Slot token_slots[] = {
     {Py_tp_traverse, token_traverse},
     {Py_tp_clear, token_clear},
     {Py_tp_dealloc, token_dealloc},
-    {0, NULL}};
-static PyType_Spec token_spec = {.name = "trio.lowlevel.RunVarToken",
-                                 .basicsize = sizeof(struct token),
-                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                 .slots = token_slots};
+    {0, NULL},
+};
+static PyType_Spec token_spec = {
+    .name = "trio.lowlevel.RunVarToken",
+    .basicsize = sizeof(struct token),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = token_slots,
+};
 
 static PyMethodDef var_methods[] = {
     {"get", CTRIO_KEYWORDS(var_get),
@@ -324,38 +325,45 @@ static PyMethodDef var_methods[] = {
      PyDoc_STR("reset($self, /, token)\n--\n\n"
                "Take a set() back: the value is again what it was before.")},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
-    {NULL, NULL, 0, NULL}};
-static PyGetSetDef var_getset[] = {{"_default", get_default, NULL, NULL, NULL},
-                                   {NULL, NULL, NULL, NULL, NULL}};
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef var_getset[] = {
+    {"_default", get_default, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
 static PyMemberDef var_members[] = {
     {"_name", T_OBJECT_EX, offsetof(struct run_var, name), READONLY, NULL},
     CTRIO_WEAKREFS(struct run_var),
-    {NULL, 0, 0, 0, NULL}};
+    {NULL, 0, 0, 0, NULL},
+};
 PyDoc_STRVAR(var_doc, "RunVar(name, default=...)\n--\n\n"
                       "A variable that all tasks of a run share, and no other run.\n\n"
                       "Args:\n"
                       "    name: For debugging.\n"
                       "    default: Its value in a run where nobody has set it.");
-static PyType_Slot var_slots[] = {{Py_tp_doc, (void *)var_doc},
-                                  {Py_tp_new, var_new},
-                                  {Py_tp_repr, var_repr},
-                                  {Py_tp_methods, var_methods},
-                                  {Py_tp_getset, var_getset},
-                                  {Py_tp_members, var_members},
-                                  {Py_tp_traverse, var_traverse},
-                                  {Py_tp_clear, var_clear},
-                                  {Py_tp_dealloc, var_dealloc},
-                                  {0, NULL}};
-static PyType_Spec var_spec = {.name = "trio.lowlevel.RunVar",
-                               .basicsize = sizeof(struct run_var),
-                               .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                               .slots = var_slots};
+static PyType_Slot var_slots[] = {
+    {Py_tp_doc, (void *)var_doc},   {Py_tp_new, var_new},
+    {Py_tp_repr, var_repr},         {Py_tp_methods, var_methods},
+    {Py_tp_getset, var_getset},     {Py_tp_members, var_members},
+    {Py_tp_traverse, var_traverse}, {Py_tp_clear, var_clear},
+    {Py_tp_dealloc, var_dealloc},   {0, NULL},
+};
+static PyType_Spec var_spec = {
+    .name = "trio.lowlevel.RunVar",
+    .basicsize = sizeof(struct run_var),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = var_slots,
+};
 static PyType_Slot no_value_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("The value of what has none.")}, {0, NULL}};
-static PyType_Spec no_value_spec = {.name = "trio._core._local._NoValue",
-                                    .basicsize = sizeof(PyObject),
-                                    .flags = Py_TPFLAGS_DEFAULT,
-                                    .slots = no_value_slots};
+    {Py_tp_doc, (void *)PyDoc_STR("The value of what has none.")},
+    {0, NULL},
+};
+static PyType_Spec no_value_spec = {
+    .name = "trio._core._local._NoValue",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = no_value_slots,
+};
 
 int ctrio__exec_local(PyObject *module, struct ctrio__state *state)
 {

@@ -84,16 +84,16 @@ PyObject *ctrio__lock_release_now(struct ctrio__state *state, struct ctrio__py_l
 
 PyObject *ctrio__lock_statistics(struct ctrio__state *state, struct ctrio__py_lock *lock)
 {
-    return ctrio__statistics_make(
-        state, "LockStatistics", "{s:O,s:O,s:n}", "locked",
-        lock->lock.owner != NULL ? Py_True : Py_False, "owner", owner_or_none(lock),
-        "tasks_waiting", (Py_ssize_t)lock->lock.lot.count);
+    return ctrio__statistics_make(state, "LockStatistics", "{s:O,s:O,s:n}", "locked",
+                                  lock->lock.owner != NULL ? Py_True : Py_False, "owner",
+                                  owner_or_none(lock), "tasks_waiting",
+                                  (Py_ssize_t)lock->lock.lot.count);
 }
 
 void ctrio__lock_begin(struct ctrio__coroutine *coro, struct ctrio__py_lock *lock)
 {
-    coro->op.primitive = (struct ctrio__primitive){
-        .op = {.kind = &ctrio__lock_acquire_kind, .object = &lock->lock}};
+    coro->op.primitive =
+        (struct ctrio__primitive){.op = {.kind = &ctrio__lock_acquire_kind, .object = &lock->lock}};
 }
 
 PyObject *ctrio__lock_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
@@ -185,22 +185,26 @@ static void lock_dealloc(PyObject *self)
 }
 
 #define ASYNC_METHODS(name, type)                                                                  \
-    {{.qualname = name ".acquire",                                                                 \
-      .module = "trio",                                                                            \
-      .self = type,                                                                                \
-      .begin = acquire_begin,                                                                      \
-      .finish = ctrio__lock_finish},                                                               \
-     {.qualname = name ".__aenter__",                                                              \
-      .module = "trio",                                                                            \
-      .self = type,                                                                                \
-      .begin = acquire_begin,                                                                      \
-      .finish = ctrio__lock_finish},                                                               \
-     {.qualname = name ".__aexit__",                                                               \
-      .module = "trio",                                                                            \
-      .self = type,                                                                                \
-      .parse = ctrio__parse_exit,                                                                  \
-      .begin = exit_begin},                                                                        \
-     {.qualname = NULL}}
+    {                                                                                              \
+        {.qualname = name ".acquire",                                                              \
+         .module = "trio",                                                                         \
+         .self = type,                                                                             \
+         .begin = acquire_begin,                                                                   \
+         .finish = ctrio__lock_finish},                                                            \
+            {.qualname = name ".__aenter__",                                                       \
+             .module = "trio",                                                                     \
+             .self = type,                                                                         \
+             .begin = acquire_begin,                                                               \
+             .finish = ctrio__lock_finish},                                                        \
+            {.qualname = name ".__aexit__",                                                        \
+             .module = "trio",                                                                     \
+             .self = type,                                                                         \
+             .parse = ctrio__parse_exit,                                                           \
+             .begin = exit_begin},                                                                 \
+        {                                                                                          \
+            .qualname = NULL                                                                       \
+        }                                                                                          \
+    }
 static const struct ctrio__async lock_async[] = ASYNC_METHODS("Lock", TYPE_LOCK);
 static const struct ctrio__async strict_async[] =
     ASYNC_METHODS("StrictFIFOLock", TYPE_STRICT_FIFO_LOCK);
@@ -215,25 +219,29 @@ static PyMethodDef lock_methods[] = {
      PyDoc_STR("release($self, /)\n--\n\nHand it to the task that has waited longest.")},
     {"statistics", lock_statistics, METH_NOARGS,
      PyDoc_STR("statistics($self, /)\n--\n\nReturn a LockStatistics.")},
-    {NULL, NULL, 0, NULL}};
-static PyGetSetDef lock_getset[] = {CTRIO_GET_DICT,
-                                    {"_lot", ctrio__get_lot, NULL, NULL, NULL},
-                                    {"_owner", get_owner, NULL, NULL, NULL},
-                                    {NULL, NULL, NULL, NULL, NULL}};
-static PyMemberDef lock_members[] = {CTRIO_WEAKREFS(struct ctrio__py_lock),
-                                     CTRIO_DICT(struct ctrio__py_lock),
-                                     {NULL, 0, 0, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
+static PyGetSetDef lock_getset[] = {
+    CTRIO_GET_DICT,
+    {"_lot", ctrio__get_lot, NULL, NULL, NULL},
+    {"_owner", get_owner, NULL, NULL, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyMemberDef lock_members[] = {
+    CTRIO_WEAKREFS(struct ctrio__py_lock),
+    CTRIO_DICT(struct ctrio__py_lock),
+    {NULL, 0, 0, 0, NULL},
+};
 #define LOCK_SLOTS(doc)                                                                            \
-    {{Py_tp_doc, (void *)doc},                                                                     \
-     {Py_tp_new, lock_new},                                                                        \
-     {Py_tp_repr, lock_repr},                                                                      \
-     {Py_tp_methods, lock_methods},                                                                \
-     {Py_tp_getset, lock_getset},                                                                  \
-     {Py_tp_members, lock_members},                                                                \
-     {Py_tp_traverse, lock_traverse},                                                              \
-     {Py_tp_clear, lock_clear},                                                                    \
-     {Py_tp_dealloc, lock_dealloc},                                                                \
-     {0, NULL}}
+    {                                                                                              \
+        {Py_tp_doc, (void *)doc}, {Py_tp_new, lock_new}, {Py_tp_repr, lock_repr},                  \
+            {Py_tp_methods, lock_methods}, {Py_tp_getset, lock_getset},                            \
+            {Py_tp_members, lock_members}, {Py_tp_traverse, lock_traverse},                        \
+            {Py_tp_clear, lock_clear}, {Py_tp_dealloc, lock_dealloc},                              \
+        {                                                                                          \
+            0, NULL                                                                                \
+        }                                                                                          \
+    }
 PyDoc_STRVAR(lock_doc, "Lock()\n--\n\n"
                        "A mutex that belongs to the task that has acquired it.\n\n"
                        "A task cannot acquire it twice, and no other task can release it.");
@@ -242,14 +250,18 @@ PyDoc_STRVAR(strict_doc, "StrictFIFOLock()\n--\n\n"
                          "So does a Lock; the name says that a program depends on it.");
 static PyType_Slot lock_slots[] = LOCK_SLOTS(lock_doc);
 static PyType_Slot strict_slots[] = LOCK_SLOTS(strict_doc);
-static PyType_Spec lock_spec = {.name = "trio.Lock",
-                                .basicsize = sizeof(struct ctrio__py_lock),
-                                .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                .slots = lock_slots};
-static PyType_Spec strict_spec = {.name = "trio.StrictFIFOLock",
-                                  .basicsize = sizeof(struct ctrio__py_lock),
-                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                  .slots = strict_slots};
+static PyType_Spec lock_spec = {
+    .name = "trio.Lock",
+    .basicsize = sizeof(struct ctrio__py_lock),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = lock_slots,
+};
+static PyType_Spec strict_spec = {
+    .name = "trio.StrictFIFOLock",
+    .basicsize = sizeof(struct ctrio__py_lock),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = strict_slots,
+};
 
 int ctrio__exec_lock(PyObject *module, struct ctrio__state *state)
 {

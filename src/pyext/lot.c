@@ -203,10 +203,8 @@ static PyObject *lot_repark(PyObject *self, PyObject *const *args, Py_ssize_t na
 static PyObject *lot_repark_all(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames)
 {
-    static const char *const names[] = {"new_lot"};
-    PyObject *new_lot;
-    if (ctrio__parse("ParkingLot.repark_all", args, nargs, kwnames, names, 1, 1, &new_lot) < 0 ||
-        check_new_lot(self, new_lot) < 0)
+    PyObject *new_lot = ctrio__parse_one("ParkingLot.repark_all", "new_lot", args, nargs, kwnames);
+    if (new_lot == NULL || check_new_lot(self, new_lot) < 0)
         return NULL;
     return repark(self, new_lot, lot_of(self)->count);
 }
@@ -312,12 +310,14 @@ static void lot_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static const struct ctrio__async lot_async[] = {{.qualname = "ParkingLot.park",
-                                                 .module = "trio.lowlevel",
-                                                 .self = TYPE_LOT,
-                                                 .begin = park_begin,
-                                                 .finish = park_finish},
-                                                {.qualname = NULL}};
+static const struct ctrio__async lot_async[] = {
+    {.qualname = "ParkingLot.park",
+     .module = "trio.lowlevel",
+     .self = TYPE_LOT,
+     .begin = park_begin,
+     .finish = park_finish},
+    {.qualname = NULL},
+};
 static PyMethodDef lot_methods[] = {
     {"unpark", CTRIO_KEYWORDS(lot_unpark),
      PyDoc_STR("unpark($self, /, *, count=1)\n--\n\n"
@@ -338,32 +338,34 @@ static PyMethodDef lot_methods[] = {
                "Args:\n    task: In whose name; the current task's if None.")},
     {"statistics", lot_statistics, METH_NOARGS,
      PyDoc_STR("statistics($self, /)\n--\n\nReturn a ParkingLotStatistics.")},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 static PyGetSetDef lot_getset[] = {
     {"broken_by", get_broken_by, NULL, PyDoc_STR("The tasks that broke it, the first first."),
      NULL},
     {"_parked", get_parked, NULL, NULL, NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
-static PyMemberDef lot_members[] = {CTRIO_WEAKREFS(struct ctrio__py_lot), {NULL, 0, 0, 0, NULL}};
-PyDoc_STRVAR(lot_doc, "ParkingLot()\n--\n\n"
-                      "A queue in which tasks sleep until they are woken, first come first served.\n\n"
-                      "What locks and the like are made of.  Its length is how many are in it.");
-static PyType_Slot lot_slots[] = {{Py_tp_doc, (void *)lot_doc},
-                                  {Py_tp_new, lot_new},
-                                  {Py_tp_repr, lot_repr},
-                                  {Py_tp_methods, lot_methods},
-                                  {Py_tp_getset, lot_getset},
-                                  {Py_tp_members, lot_members},
-                                  {Py_sq_length, lot_length},
-                                  {Py_nb_bool, lot_bool},
-                                  {Py_tp_traverse, lot_traverse},
-                                  {Py_tp_clear, lot_clear},
-                                  {Py_tp_dealloc, lot_dealloc},
-                                  {0, NULL}};
-static PyType_Spec lot_spec = {.name = "trio.lowlevel.ParkingLot",
-                               .basicsize = sizeof(struct ctrio__py_lot),
-                               .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                               .slots = lot_slots};
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyMemberDef lot_members[] = {
+    CTRIO_WEAKREFS(struct ctrio__py_lot),
+    {NULL, 0, 0, 0, NULL},
+};
+PyDoc_STRVAR(lot_doc,
+             "ParkingLot()\n--\n\n"
+             "A queue in which tasks sleep until they are woken, first come first served.\n\n"
+             "What locks and the like are made of.  Its length is how many are in it.");
+static PyType_Slot lot_slots[] = {
+    {Py_tp_doc, (void *)lot_doc}, {Py_tp_new, lot_new},         {Py_tp_repr, lot_repr},
+    {Py_tp_methods, lot_methods}, {Py_tp_getset, lot_getset},   {Py_tp_members, lot_members},
+    {Py_sq_length, lot_length},   {Py_nb_bool, lot_bool},       {Py_tp_traverse, lot_traverse},
+    {Py_tp_clear, lot_clear},     {Py_tp_dealloc, lot_dealloc}, {0, NULL},
+};
+static PyType_Spec lot_spec = {
+    .name = "trio.lowlevel.ParkingLot",
+    .basicsize = sizeof(struct ctrio__py_lot),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = lot_slots,
+};
 
 int ctrio__exec_lot(PyObject *module, struct ctrio__state *state)
 {

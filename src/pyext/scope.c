@@ -374,6 +374,15 @@ static PyGetSetDef scope_getset[] = {
 static PyMemberDef scope_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct ctrio__py_scope, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
+/* 1e999 is how a signature says infinity. */
+static const char scope_doc[] =
+    "CancelScope(*, relative_deadline=1e999, deadline=1e999, shield=False)\n--\n\n"
+    "A block of code that can be cancelled as a whole: ``with CancelScope() as scope:``.\n\n"
+    "Args:\n    relative_deadline: Seconds from the entry of the block to its cancellation.\n"
+    "    deadline: The same as an absolute time on the run's clock.\n"
+    "    shield: Keep outer cancellations out.\n\n"
+    "Raises:\n    ValueError: If a number is NaN or negative, or both deadlines are given.";
+
 static PyType_Slot scope_slots[] = {
     {Py_tp_new, scope_new},         {Py_tp_methods, scope_methods},
     {Py_tp_getset, scope_getset},   {Py_tp_members, scope_members},

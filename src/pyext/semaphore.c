@@ -40,11 +40,13 @@ static int parse_numbers(PyObject *initial, PyObject *max, size_t *value, size_t
 
 static PyObject *semaphore_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"initial_value", "max_value", NULL};
-    PyObject *initial, *max = Py_None;
+    static const char *const names[] = {"initial_value", "max_value"};
+    PyObject *given[2];
     size_t value, max_value;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|$O:Semaphore", names, &initial, &max) ||
-        parse_numbers(initial, max, &value, &max_value) < 0)
+    if (ctrio__parse_tuple("Semaphore.__init__", args, kwargs, names, 1, 1, 2, given) < 0)
+        return NULL;
+    PyObject *max = given[1] != NULL ? given[1] : Py_None;
+    if (parse_numbers(given[0], max, &value, &max_value) < 0)
         return NULL;
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)
@@ -109,9 +111,9 @@ static PyObject *semaphore_statistics(PyObject *self, PyObject *Py_UNUSED(ignore
 
 static int acquire_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *Py_UNUSED(task))
 {
-    coro->op.primitive = (struct ctrio__primitive){
-        .op = {.kind = &ctrio__semaphore_acquire_kind,
-               .object = &semaphore_of(coro->self)->semaphore}};
+    coro->op.primitive =
+        (struct ctrio__primitive){.op = {.kind = &ctrio__semaphore_acquire_kind,
+                                         .object = &semaphore_of(coro->self)->semaphore}};
     return 0;
 }
 static PyObject *acquire_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
@@ -167,7 +169,8 @@ static const struct ctrio__async semaphore_async[] = {
      .self = TYPE_SEMAPHORE,
      .parse = ctrio__parse_exit,
      .begin = exit_begin},
-    {.qualname = NULL}};
+    {.qualname = NULL},
+};
 static PyMethodDef semaphore_methods[] = {
     {"acquire_nowait", semaphore_acquire_nowait, METH_NOARGS,
      PyDoc_STR("acquire_nowait($self, /)\n--\n\n"
@@ -178,36 +181,39 @@ static PyMethodDef semaphore_methods[] = {
                "Raises:\n    ValueError: The value would exceed max_value.")},
     {"statistics", semaphore_statistics, METH_NOARGS,
      PyDoc_STR("statistics($self, /)\n--\n\nReturn a ParkingLotStatistics.")},
-    {NULL, NULL, 0, NULL}};
+    {NULL, NULL, 0, NULL},
+};
 static PyGetSetDef semaphore_getset[] = {
     CTRIO_GET_DICT,
     {"_lot", ctrio__get_lot, NULL, NULL, NULL},
     {"value", get_value, NULL, PyDoc_STR("The number: how many acquires will not wait."), NULL},
     {"max_value", get_max_value, NULL, PyDoc_STR("What it may not exceed, or None."), NULL},
-    {NULL, NULL, NULL, NULL, NULL}};
-static PyMemberDef semaphore_members[] = {CTRIO_WEAKREFS(struct ctrio__py_semaphore),
-                                          CTRIO_DICT(struct ctrio__py_semaphore),
-                                          {NULL, 0, 0, 0, NULL}};
+    {NULL, NULL, NULL, NULL, NULL},
+};
+static PyMemberDef semaphore_members[] = {
+    CTRIO_WEAKREFS(struct ctrio__py_semaphore),
+    CTRIO_DICT(struct ctrio__py_semaphore),
+    {NULL, 0, 0, 0, NULL},
+};
 PyDoc_STRVAR(semaphore_doc,
              "Semaphore(initial_value, *, max_value=None)\n--\n\n"
              "A number that release() counts up and acquire() counts down, waiting at zero.\n\n"
              "Args:\n"
              "    initial_value: The number at first.\n"
              "    max_value: What it may not exceed, if anything.");
-static PyType_Slot semaphore_slots[] = {{Py_tp_doc, (void *)semaphore_doc},
-                                        {Py_tp_new, semaphore_new},
-                                        {Py_tp_repr, semaphore_repr},
-                                        {Py_tp_methods, semaphore_methods},
-                                        {Py_tp_getset, semaphore_getset},
-                                        {Py_tp_members, semaphore_members},
-                                        {Py_tp_traverse, semaphore_traverse},
-                                        {Py_tp_clear, semaphore_clear},
-                                        {Py_tp_dealloc, semaphore_dealloc},
-                                        {0, NULL}};
-static PyType_Spec semaphore_spec = {.name = "trio.Semaphore",
-                                     .basicsize = sizeof(struct ctrio__py_semaphore),
-                                     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                     .slots = semaphore_slots};
+static PyType_Slot semaphore_slots[] = {
+    {Py_tp_doc, (void *)semaphore_doc},   {Py_tp_new, semaphore_new},
+    {Py_tp_repr, semaphore_repr},         {Py_tp_methods, semaphore_methods},
+    {Py_tp_getset, semaphore_getset},     {Py_tp_members, semaphore_members},
+    {Py_tp_traverse, semaphore_traverse}, {Py_tp_clear, semaphore_clear},
+    {Py_tp_dealloc, semaphore_dealloc},   {0, NULL},
+};
+static PyType_Spec semaphore_spec = {
+    .name = "trio.Semaphore",
+    .basicsize = sizeof(struct ctrio__py_semaphore),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = semaphore_slots,
+};
 
 int ctrio__exec_semaphore(PyObject *module, struct ctrio__state *state)
 {

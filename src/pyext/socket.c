@@ -37,6 +37,7 @@ static PyCFunction find_fileno(struct ctrio__state *state, PyObject *sock)
 static int read_fileno(struct ctrio__py_socket *self, struct ctrio__state *state, long *out)
 {
     PyObject *number;
+    CTRIO_ASSERT(self->fileno == NULL || self->sock != NULL);
     if (self->sock == NULL) {
         PyErr_SetString(PyExc_AttributeError, "_sock");
         return -1;
@@ -120,6 +121,7 @@ bool ctrio__socket_is_plain(struct ctrio__state *state, PyObject *object)
         return true;
     if (!is_ours(state, type, state->names.recv) || !is_ours(state, type, state->names.send))
         return false;
+    CTRIO_ASSERT(!self->patched);
     self->version = type->tp_version_tag;
     return true;
 }
@@ -152,7 +154,8 @@ static int set_sock(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
         return -1;
     ctrio__socket_init(&self->socket, -1);
     self->os = NULL;
-    self->fileno = value != NULL ? find_fileno(state, value) : NULL;
+    CTRIO_ASSERT(self->socket.epoch == 0);
+    self->fileno = NULL; /* the old one's, until the new one is there */
     Py_XSETREF(self->sock, Py_XNewRef(value));
     return 0;
 }

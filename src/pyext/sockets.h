@@ -90,6 +90,9 @@ PyObject *ctrio__sockaddr_to_python(const struct sockaddr_storage *address, uint
 int ctrio__fd_of(struct ctrio__state *state, PyObject *object, int *out);
 /* Raises the result of a wait or of a socket operation (code < 0).  Always NULL. */
 PyObject *ctrio__raise_io(struct ctrio__state *state, struct ctrio__outcome *io);
+/* As `raise error from cause` does where `cause` is being handled; `hide`: `from None`.  Steals
+ * both; without an `error`, what is set already is raised. */
+void ctrio__raise_instead(PyObject *error, PyObject *cause, bool hide);
 /* io_ops->get_events, without the GIL where it may sleep; by TheIOManager.get_events if somebody
  * has replaced that.  The count of events; -1 with an error. */
 int ctrio__runner_get_events(struct ctrio__py_runner *runner, double timeout,

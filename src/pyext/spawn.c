@@ -128,6 +128,12 @@ PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyOb
                        PyObject *name, bool system, PyObject *context)
 {
     struct ctrio__state *state = runner->state;
+    if (nursery != NULL && nursery->run != &runner->run) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this nursery belongs to another run: a task can be started only in the "
+                        "run that its nursery was opened in");
+        return NULL;
+    }
     PyObject *own_context = context_for(runner, system, context);
     if (own_context == NULL)
         return NULL;

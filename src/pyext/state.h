@@ -126,6 +126,7 @@ struct ctrio__state {
     } names;
 #undef X
     PyObject *run_context;     /* GLOBAL_RUN_CONTEXT */
+    PyObject *yield_token;      /* what our coroutines yield to the loop */
     PyObject *breaker_view;    /* GLOBAL_PARKING_LOT_BREAKER */
     PyObject *abort_succeeded; /* Abort.SUCCEEDED, Abort.FAILED; with bound.Abort */
     PyObject *abort_failed;

@@ -30,22 +30,6 @@ static bool means_closed(PyObject *os_error)
     return code == EBADF || code == ENOTSOCK;
 }
 
-/* What `raise` makes of it in an except block of `cause`.  Steals both. */
-static void raise_instead(PyObject *error, PyObject *cause, bool hide)
-{
-    if (error == NULL) {
-        Py_DECREF(cause);
-        return;
-    }
-    ctrio__raise_object(Py_NewRef(cause)); /* its own context is what is being handled now */
-    PyObject *raised = PyErr_GetRaisedException();
-    CTRIO_ASSERT(raised == cause);
-    PyException_SetCause(error, hide ? NULL : Py_NewRef(cause));
-    PyException_SetContext(error, cause);
-    Py_DECREF(raised);
-    ctrio__raise_saving_context(error);
-}
-
 /* The failure of a call on the socket, as a stream's. */
 static PyObject *raise_stream_error(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
 {
@@ -59,15 +43,15 @@ static PyObject *raise_stream_error(struct ctrio__coroutine *coro, struct ctrio_
     if (!PyObject_TypeCheck(cause, (PyTypeObject *)PyExc_OSError)) {
         ctrio__raise_object(cause);
     } else if (means_closed(cause)) {
-        raise_instead(PyObject_CallFunction(state->bound.ClosedResourceError, "s",
-                                            "this socket was already closed"),
-                      cause, true);
+        ctrio__raise_instead(PyObject_CallFunction(state->bound.ClosedResourceError, "s",
+                                                   "this socket was already closed"),
+                             cause, true);
     } else {
         PyObject *text = PyUnicode_FromFormat("socket connection broken: %S", cause);
         PyObject *error =
             text != NULL ? PyObject_CallOneArg(state->bound.BrokenResourceError, text) : NULL;
         Py_XDECREF(text);
-        raise_instead(error, cause, false);
+        ctrio__raise_instead(error, cause, false);
     }
     return NULL;
 }
@@ -77,6 +61,7 @@ static PyObject *raise_stream_error(struct ctrio__coroutine *coro, struct ctrio_
 /* The socket; NULL with an error.  New reference. */
 static PyObject *socket_of(const struct ctrio__coroutine *coro)
 {
+    CTRIO_ASSERT(coro->arg == NULL); /* where it goes */
     PyObject *socket = stream_of(coro)->socket;
     if (socket == NULL)
         PyErr_Format(PyExc_AttributeError, "'%.100s' object has no attribute 'socket'",
@@ -102,6 +87,7 @@ static int refuse_closed(struct ctrio__coroutine *coro, struct ctrio__py_socket 
 {
     if (ctrio__socket_follow(socket, task->state, &task->task) < 0)
         return -1;
+    CTRIO_ASSERT(socket->socket.handle >= -1);
     if (socket->socket.handle >= 0)
         return 0;
     PyObject *class = ctrio__state_of_coro(coro)->bound.ClosedResourceError;
@@ -147,6 +133,7 @@ static int read_max_bytes(struct ctrio__coroutine *coro)
     transfer->op.size = DEFAULT_RECEIVE_SIZE;
     if (max_bytes == NULL || max_bytes == Py_None)
         return 0;
+    CTRIO_ASSERT(transfer->op.head.base.result == NULL);
     if (PyLong_CheckExact(max_bytes)) {
         int overflow;
         long size = PyLong_AsLongAndOverflow(max_bytes, &overflow);
@@ -248,6 +235,7 @@ static int hold_data(struct ctrio__coroutine *coro, const void **data, size_t *s
         PyErr_SetString(PyExc_BufferError, "memoryview: underlying buffer is not C-contiguous");
         return -1;
     }
+    CTRIO_ASSERT(buffer->len >= 0);
     *data = buffer->buf;
     *size = (size_t)buffer->len;
     return 0;
@@ -274,6 +262,7 @@ static int begin_send_all(struct ctrio__coroutine *coro, struct ctrio__py_task *
         return -1;
     if (size == 0 && refuse_closed(coro, socket, task, "socket was already closed") < 0)
         return -1;
+    CTRIO_ASSERT(!stream_of(coro)->sending);
     ctrio__send_all_init(op, &socket->socket, data, size, &stream_of(coro)->sending);
     op->part.head.base.op.kind = &send_all_kind;
     return 0;
@@ -319,6 +308,7 @@ static int begin_wait(struct ctrio__coroutine *coro, struct ctrio__py_task *task
 
 static void drop_wait(struct ctrio__coroutine *coro)
 {
+    CTRIO_ASSERT(coro->number == 0 || stream_of(coro)->sending);
     if (coro->number != 0)
         stream_of(coro)->sending = false;
     coro->number = 0;

@@ -100,6 +100,15 @@ int ctrio__parse_limit(PyObject *value, const char *wrong_type, const char *nega
     return 0;
 }
 
+PyObject *ctrio__parse_one(const char *function, const char *name, PyObject *const *args,
+                           Py_ssize_t nargs, PyObject *kwnames)
+{
+    PyObject *value;
+    if (nargs == 1 && kwnames == NULL)
+        return args[0];
+    return ctrio__parse(function, args, nargs, kwnames, &name, 1, 1, &value) < 0 ? NULL : value;
+}
+
 int ctrio__parse_exit(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t count,
                       PyObject *names)
 {
@@ -111,10 +120,11 @@ int ctrio__parse_exit(struct ctrio__coroutine *coro, PyObject *const *args, Py_s
 
 int ctrio__no_arguments(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    if (PyTuple_GET_SIZE(args) == 0 && (kwargs == NULL || PyDict_GET_SIZE(kwargs) == 0))
+    char function[64];
+    if (PyTuple_GET_SIZE(args) == 0 && kwargs == NULL)
         return 0;
-    PyErr_Format(PyExc_TypeError, "%s() takes no arguments", ctrio__type_name(type));
-    return -1;
+    PyOS_snprintf(function, sizeof function, "%s.__init__", ctrio__type_name(type));
+    return ctrio__parse_tuple(function, args, kwargs, NULL, 0, 0, 0, NULL);
 }
 
 PyObject *ctrio__no_constructor(PyTypeObject *type, PyObject *Py_UNUSED(args),

@@ -106,6 +106,9 @@ PyObject *ctrio__statistics_make(struct ctrio__state *state, const char *class_n
 int ctrio__parse_count(PyObject *count, size_t waiting, size_t *out);
 /* An int >= 0 or math.inf (SIZE_MAX), with the texts for what is neither. */
 int ctrio__parse_limit(PyObject *value, const char *wrong_type, const char *negative, size_t *out);
+/* The one argument, borrowed; NULL with TypeError. */
+PyObject *ctrio__parse_one(const char *function, const char *name, PyObject *const *args,
+                           Py_ssize_t nargs, PyObject *kwnames);
 /* A parse() for __aexit__. */
 int ctrio__parse_exit(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t count,
                       PyObject *names);
@@ -119,17 +122,9 @@ const char *ctrio__type_name(const PyTypeObject *type);
 #define CTRIO_KEYWORDS(function)                                                                   \
     (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS
 #define CTRIO_WEAKREFS(type)                                                                       \
-    {                                                                                              \
-        "__weaklistoffset__", T_PYSSIZET, offsetof(type, weakrefs), READONLY, NULL                 \
-    }
-#define CTRIO_DICT(type)                                                                           \
-    {                                                                                              \
-        "__dictoffset__", T_PYSSIZET, offsetof(type, dict), READONLY, NULL                         \
-    }
-#define CTRIO_GET_DICT                                                                             \
-    {                                                                                              \
-        "__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL                   \
-    }
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(type, weakrefs), READONLY, NULL}
+#define CTRIO_DICT(type) {"__dictoffset__", T_PYSSIZET, offsetof(type, dict), READONLY, NULL}
+#define CTRIO_GET_DICT {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL}
 
 int ctrio__exec_event(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_lock(PyObject *module, struct ctrio__state *state);

@@ -98,7 +98,7 @@ static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
         PyErr_SetString(PyExc_TypeError, "the task's _schedule_points are not a number");
         ctrio__runner_fail((struct ctrio__py_runner *)task->runner);
     }
-    if (task->task.state == CTRIO__TASK_RUNNING)
+    if (value != task->state->yield_token || task->task.trap == CTRIO__TRAP_NONE)
         answer_foreign_yield(task, value);
     Py_DECREF(value);
     return CTRIO__PARKED;

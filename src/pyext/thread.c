@@ -14,14 +14,28 @@
 struct cell {
     PyObject_HEAD
     struct ctrio__cell cell;
-    const struct ctrio__thread_ops *threads;
-    struct ctrio__os *os;            /* theirs; NULL: the machine, which does not ask */
-    struct ctrio__py_runner *runner; /* strong: has `os`; NULL: the machine */
+    struct ctrio__py_runner *runner; /* strong: whose os it is, while open; NULL: the machine's */
 };
 
 static struct cell *cell_of(PyObject *self)
 {
     return (struct cell *)self;
+}
+
+static bool is_machine(const struct ctrio__os *os)
+{
+    return os->threads->wait == ctrio__native_threads.wait;
+}
+
+/* NULL: the machine, whose cells need no os; so it is, too, once the run is over. */
+static struct ctrio__os *os_of(const struct cell *self)
+{
+    return self->runner != NULL && self->runner->opened ? self->runner->os : NULL;
+}
+static const struct ctrio__thread_ops *threads_of(const struct ctrio__os *os)
+{
+    CTRIO_ASSERT(os == NULL || !is_machine(os));
+    return os != NULL ? os->threads : &ctrio__native_threads;
 }
 
 static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
@@ -33,12 +47,8 @@ static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     struct cell *self = (struct cell *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    self->threads = &ctrio__native_threads;
-    if (runner != NULL && runner->opened && runner->os->threads->wait != self->threads->wait) {
-        self->threads = runner->os->threads;
-        self->os = runner->os;
+    if (runner != NULL && runner->opened && !is_machine(runner->os)) /* else a cell would keep its run alive */
         self->runner = (struct ctrio__py_runner *)Py_NewRef(runner);
-    }
     CTRIO_ASSERT(atomic_load(&self->cell.posted) == 0);
     return (PyObject *)self;
 }
@@ -46,8 +56,10 @@ static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 /* One stretch of sleep without the GIL. */
 static bool sleep_in(struct cell *self, double seconds)
 {
+    struct ctrio__os *os = os_of(self);
+    const struct ctrio__thread_ops *threads = threads_of(os);
     PyThreadState *thread = PyEval_SaveThread();
-    bool posted = self->threads->wait(self->os, &self->cell, seconds);
+    bool posted = threads->wait(os, &self->cell, seconds);
     PyEval_RestoreThread(thread);
     return posted;
 }
@@ -56,7 +68,8 @@ static bool sleep_in(struct cell *self, double seconds)
 static int wait_for(struct cell *self, double seconds)
 {
     double nap = FIRST_NAP;
-    if (self->threads->wait(self->os, &self->cell, 0))
+    struct ctrio__os *os = os_of(self);
+    if (threads_of(os)->wait(os, &self->cell, 0))
         return 1;
     while (seconds > 0) {
         nap = nap < seconds ? nap : seconds;
@@ -94,7 +107,8 @@ static PyObject *cell_wait(PyObject *object, PyObject *const *args, Py_ssize_t n
 static PyObject *cell_post(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct cell *self = cell_of(object);
-    self->threads->post(self->os, &self->cell);
+    struct ctrio__os *os = os_of(self);
+    threads_of(os)->post(os, &self->cell);
     Py_RETURN_NONE;
 }
 

@@ -212,27 +212,30 @@ static PyObject *token_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     PyErr_Format(PyExc_TypeError, "%s has no public constructor", type->tp_name);
     return NULL;
 }
-static PyMethodDef token_methods[] = {
-    {"run_sync_soon", (PyCFunction)(void (*)(void))token_run_sync_soon,
-     METH_VARARGS | METH_KEYWORDS,
-     "run_sync_soon($self, /, sync_fn, *args, idempotent=False)\n--\n\n"
-     "Have ``sync_fn(*args)`` called in the run soon; from any thread or signal handler.\n\n"
-     "Args:\n    idempotent: Drop the call if an equal one waits already.\n\n"
-     "Raises:\n    trio.RunFinishedError: If the run is over. A call accepted is made."},
-    {"size", token_size, METH_NOARGS, NULL},
-    {NULL, NULL, 0, NULL}};
+static const char run_sync_soon_doc[] =
+    "run_sync_soon($self, /, sync_fn, *args, idempotent=False)\n--\n\n"
+    "Have ``sync_fn(*args)`` called in the run soon; from any thread or signal handler.\n\n"
+    "Args:\n    idempotent: Drop the call if an equal one waits already.\n\n"
+    "Raises:\n    trio.RunFinishedError: If the run is over. A call accepted is made.";
+#define RUN_SYNC_SOON                                                                              \
+    {"run_sync_soon", (PyCFunction)(void (*)(void))token_run_sync_soon,                            \
+     METH_VARARGS | METH_KEYWORDS, run_sync_soon_doc}
+static PyMethodDef token_methods[] = {RUN_SYNC_SOON, {NULL, NULL, 0, NULL}};
+static PyMethodDef queue_methods[] = {
+    RUN_SYNC_SOON, {"size", token_size, METH_NOARGS, NULL}, {NULL, NULL, 0, NULL}};
 static PyGetSetDef token_getset[] = {{"_reentry_queue", token_queue, NULL, NULL, NULL},
                                      {NULL, NULL, NULL, NULL, NULL}};
 static PyMemberDef token_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct token, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot token_slots[] = {{Py_tp_new, token_new},
-                                    {Py_tp_methods, token_methods},
-                                    {Py_tp_getset, token_getset},
-                                    {Py_tp_members, token_members},
-                                    {Py_tp_traverse, token_traverse},
-                                    {Py_tp_dealloc, token_dealloc},
-                                    {0, NULL}};
+#define COMMON_SLOTS                                                                               \
+    {Py_tp_new, token_new}, {Py_tp_getset, token_getset}, {Py_tp_members, token_members},          \
+        {Py_tp_traverse, token_traverse},                                                          \
+    {                                                                                              \
+        Py_tp_dealloc, token_dealloc                                                               \
+    }
+static PyType_Slot token_slots[] = {COMMON_SLOTS, {Py_tp_methods, token_methods}, {0, NULL}};
+static PyType_Slot queue_slots[] = {COMMON_SLOTS, {Py_tp_methods, queue_methods}, {0, NULL}};
 static PyType_Spec token_spec = {.name = "trio.lowlevel.TrioToken",
                                  .basicsize = sizeof(struct token),
                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
@@ -240,7 +243,7 @@ static PyType_Spec token_spec = {.name = "trio.lowlevel.TrioToken",
 static PyType_Spec queue_spec = {.name = "trio._core._entry_queue.EntryQueue",
                                  .basicsize = sizeof(struct token),
                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-                                 .slots = token_slots};
+                                 .slots = queue_slots};
 
 int ctrio__exec_token(PyObject *module, struct ctrio__state *state)
 {

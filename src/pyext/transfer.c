@@ -74,7 +74,8 @@ static int keep_arguments(struct ctrio__coroutine *coro, PyObject *const *args, 
                           PyObject *kwnames)
 {
     Py_ssize_t keywords = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
-    Py_XSETREF(coro->arg2, PyTuple_New(nargs));
+    CTRIO_ASSERT(coro->arg == NULL && coro->arg2 == NULL);
+    coro->arg2 = PyTuple_New(nargs);
     if (coro->arg2 == NULL)
         return -1;
     for (Py_ssize_t i = 0; i < nargs; i++)
@@ -133,6 +134,7 @@ static int read_recv(struct ctrio__coroutine *coro)
 {
     Py_ssize_t size;
     int flags = 0;
+    CTRIO_ASSERT(PyTuple_CheckExact(coro->arg2));
     if (refuse_keywords(coro) < 0 || !PyArg_ParseTuple(coro->arg2, "n|i:recv", &size, &flags))
         return -1;
     if (size < 0) {
@@ -169,6 +171,7 @@ static int read_recv_into(struct ctrio__coroutine *coro)
     Py_buffer buffer;
     Py_ssize_t size = 0;
     int flags = 0;
+    CTRIO_ASSERT(PyTuple_CheckExact(coro->arg2));
     if (!PyArg_ParseTupleAndKeywords(coro->arg2, coro->arg, "w*|ni:recv_into", names, &buffer,
                                      &size, &flags))
         return -1;
@@ -205,6 +208,7 @@ static int read_send(struct ctrio__coroutine *coro)
 {
     Py_buffer buffer;
     int flags = 0;
+    CTRIO_ASSERT(PyTuple_CheckExact(coro->arg2));
     if (refuse_keywords(coro) < 0 || !PyArg_ParseTuple(coro->arg2, "y*|i:send", &buffer, &flags))
         return -1;
     Py_ssize_t length = buffer.len;
@@ -249,6 +253,7 @@ static int receive_by_copy(struct ctrio__op *op, struct ctrio_task *task, struct
     if (code < 0 || transfer->op.head.result < 0)
         return code;
     size_t count = (size_t)transfer->op.head.result;
+    CTRIO_ASSERT(transfer->op.size <= CTRIO__SCRATCH);
     if (count > transfer->op.size)
         count = transfer->op.size; /* MSG_TRUNC: what the datagram had */
     ctrio__py_socket_of(op)->bulk = count > BULK;
@@ -332,6 +337,7 @@ static int begin(struct ctrio__coroutine *coro, struct ctrio__py_socket *socket,
         ctrio__send_some_init(op, &socket->socket, asked.buffer, asked.size, asked.flags);
     else
         ctrio__receive_some_init(op, &socket->socket, asked.buffer, asked.size, asked.flags);
+    CTRIO_ASSERT(op->head.base.result == NULL && op->size == asked.size);
     op->head.base.op.kind = kind;
     return 0;
 }

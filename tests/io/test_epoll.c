@@ -77,7 +77,8 @@ static void a_waiter_wakes_when_its_handle_is_ready(void)
         is(rig_finish(&rig), 0);
         /* No memory for the table: epoll has been told to forget it. */
         bool told = reader->code == -ENOMEM || writer->code == -ENOMEM;
-        CTRIO_ASSERT(!told || rig.deletes == 1);
+        if (told && rig.deletes != 1)
+            abort(); /* else it would count as excused */
     }
     end();
 }
@@ -373,6 +374,15 @@ static int look(struct ctrio__io *io, double timeout)
     return ctrio__epoll_ops.get_events(io, timeout, &events);
 }
 
+/* And what a run does with it. */
+static int look_and_process(struct ctrio__io *io, double timeout)
+{
+    struct ctrio__io_events events;
+    int count = ctrio__epoll_ops.get_events(io, timeout, &events);
+    ctrio__epoll_ops.process_events(io, &events);
+    return count;
+}
+
 static void *ring(void *io)
 {
     ctrio__epoll_ops.force_wakeup(io);
@@ -386,12 +396,24 @@ static void a_wakeup_from_another_thread_ends_the_sleep(void)
     if (io == NULL)
         return;
     is(pthread_create(&thread, NULL, ring, io), 0);
-    is(look(io, 60), 1);
+    is(look_and_process(io, 60), 1);
     pthread_join(thread, NULL);
-    is(look(io, 0), 0); /* nobody read it, and it is silent */
-    for (int i = 0; i < 1000; i++)
+    is(look(io, 0), 0);
+    for (int i = 0; i < 100000; i++) /* more than the bell can hold */
         ring(io);
-    is(look(io, 0), 1);
+    is(look_and_process(io, 0), 1);
+    is(look(io, 0), 0);
+    close_io(io);
+}
+
+/* As signal handlers of other languages do. */
+static void a_byte_written_to_the_bell_ends_the_sleep(void)
+{
+    struct ctrio__io *io = open_io();
+    if (io == NULL)
+        return;
+    is(write((int)ctrio__epoll_ops.bell(io), "x", 1), 1);
+    is(look_and_process(io, 60), 1);
     is(look(io, 0), 0);
     close_io(io);
 }
@@ -507,6 +529,7 @@ TAP_MAIN(TEST(a_waiter_wakes_when_its_handle_is_ready),
          TEST(a_failed_registration_wakes_the_other_direction_too),
          TEST(a_backend_that_cannot_open_closes_what_it_had),
          TEST(a_wakeup_from_another_thread_ends_the_sleep),
+         TEST(a_byte_written_to_the_bell_ends_the_sleep),
          TEST(a_wakeup_from_a_signal_handler_leaves_errno_alone),
          TEST(times_are_exact_where_the_system_can),
          TEST(times_round_up_to_milliseconds_where_it_cannot),

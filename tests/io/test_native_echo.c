@@ -24,7 +24,7 @@ static void every_client_hears_what_it_said_and_nothing_stays_open(void)
         tap_saw(-ENOMEM);
         return;
     }
-    echo_init(&echo, &native->os);
+    echo_init(&echo, &native->os, ECHO_CLIENTS);
     is(echo_run(&echo), 0);
     ctrio__native_os_drop(native);
     is(open_descriptors(), before);

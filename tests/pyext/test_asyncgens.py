@@ -199,12 +199,12 @@ def test_foreign_ones_are_the_hosts() -> None:
 def test_foreign_ones_without_a_host_may_not_await(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    unraisable: list[BaseException] = []
+    unraisable: list[str] = []
     monkeypatch.setattr(
-        sys, "unraisablehook", lambda info: unraisable.append(info.exc_value)
+        sys, "unraisablehook", lambda info: unraisable.append(str(info.exc_value))
     )
     foreign = Foreign()
     foreign.begin_in_run([foreign.plain()])
-    assert not unraisable
+    assert not any("Non-Trio async generator" in text for text in unraisable)
     foreign.begin_in_run([foreign.awaiting()])
-    assert "awaited something during finalization" in str(unraisable[0])
+    assert any("awaited something during finalization" in t for t in unraisable)

@@ -332,10 +332,12 @@ async def test_aenter_is_no_checkpoint() -> None:
         assert await send.__aenter__() is send
         assert await receive.__aenter__() is receive
     assert not scope.cancelled_caught
-    with pytest.raises(TypeError, match="missing 1 required"):
+    with pytest.raises(TypeError, match=r"^MemorySendChannel\.__aexit__\(\) missing 1"):
         send.__aexit__(None, None)  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="missing 1 required"):
-        send.__exit__()  # type: ignore[call-arg]
+    with pytest.raises(
+        TypeError, match=r"^MemoryReceiveChannel\.__exit__\(\) missing 3"
+    ):
+        receive.__exit__()  # type: ignore[call-arg]
 
 
 @trio_test

@@ -9,7 +9,6 @@ import re
 import socket as stdlib_socket
 import subprocess
 import sys
-import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,11 +77,6 @@ async def test_a_cancelled_accept_leaves_the_connection(listener: _SocketType) -
         os.close(number)
 
 
-@types.coroutine
-def yield_to_the_run_loop() -> Iterator[None]:
-    yield
-
-
 @trio_test
 async def test_a_connection_that_nobody_takes_is_closed(listener: _SocketType) -> None:
     before = open_descriptors()
@@ -95,7 +89,6 @@ async def test_a_connection_that_nobody_takes_is_closed(listener: _SocketType) -
             assert len(open_descriptors() - before) == 2
             accepting.close()
             assert len(open_descriptors() - before) == 1
-            await yield_to_the_run_loop()  # this task is on the run queue already
 
 
 @trio_test

@@ -101,8 +101,10 @@ async def test_a_handle_that_is_none_is_refused_as_trio_does(wait: Wait) -> None
     for closed in (-1, sock, Handle(-1)):
         with pytest.raises(ValueError, match=negative):
             await wait(closed)
-    with pytest.raises(AttributeError, match="'str' object has no attribute 'fileno'"):
+    with pytest.raises(RuntimeError, match="^must be called from async context$") as no:
         await wait("3")
+    assert isinstance(no.value.__context__, AttributeError)
+    assert no.value.__suppress_context__
     with pytest.raises(TypeError, match="argument must be an int, or have a fileno"):
         await wait(Handle("3"))
     with pytest.raises(OverflowError):
@@ -157,7 +159,7 @@ async def test_closing_what_nobody_waits_for_does_nothing(pair: Pair) -> None:
     notify_closing(fd=left)
     notify_closing(-1)
     notify_closing(Handle(-1))
-    with pytest.raises(AttributeError):
+    with pytest.raises(RuntimeError, match="^must be called from async context$"):
         notify_closing("x")  # type: ignore[arg-type]
     right.send(b"x")
     await wait_readable(left)
@@ -207,6 +209,10 @@ async def test_the_class_has_the_same_methods(pair: Pair) -> None:
         await manager.wait_writable(left)
     with pytest.raises(OSError, match="Bad file descriptor"):
         await manager.wait_readable(os.sysconf("SC_OPEN_MAX") - 1)
+    with pytest.raises(AttributeError, match="'str' object has no attribute 'fileno'"):
+        await manager.wait_readable("3")
+    with pytest.raises(AttributeError, match="'str' object has no attribute 'fileno'"):
+        manager.notify_closing("3")
     drain(left)
 
     async def expect() -> None:
@@ -325,3 +331,37 @@ else:
 
 def test_replaced_get_events_is_what_the_loop_calls() -> None:
     run_apart(EVENTS)
+
+
+BROKEN = """
+import gc
+import warnings
+import ctrio.testing
+
+warnings.simplefilter("ignore", ResourceWarning)  # nobody is left to close them
+Manager = ctrio._core._run.TheIOManager
+
+async def main():
+    left, right = ctrio.socket.socketpair()
+    replaced, _ = ctrio.socket.socketpair()
+    replaced.recv = lambda max_bytes: ctrio.sleep_forever()
+    listener, = await ctrio.open_tcp_listeners(0, host="127.0.0.1")
+    async with ctrio.open_nursery() as nursery:
+        nursery.start_soon(left.recv, 1)
+        nursery.start_soon(ctrio.SocketStream(right).receive_some)
+        nursery.start_soon(ctrio.SocketStream(replaced).receive_some)
+        nursery.start_soon(listener.accept)
+        nursery.start_soon(ctrio.lowlevel.wait_readable, replaced._sock)
+        await ctrio.testing.wait_all_tasks_blocked()
+        Manager.get_events = None
+
+try:
+    ctrio.run(main)
+except ctrio.TrioInternalError as exc:
+    assert isinstance(exc.__cause__, TypeError)
+gc.collect()
+"""
+
+
+def test_what_waits_in_a_run_that_breaks_can_be_collected() -> None:
+    run_apart(BROKEN)

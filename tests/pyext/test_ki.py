@@ -1,9 +1,10 @@
-"""KeyboardInterrupt: where it may strike, and how it gets to the main task otherwise."""
+"""KeyboardInterrupt: where it may strike, and how else it gets to the main task."""
 
 from __future__ import annotations
 
 import _thread
 import gc
+import os
 import signal
 import subprocess
 import sys
@@ -144,7 +145,8 @@ acquire = ctrio.Lock().acquire
 assert enable_ki_protection(acquire) is acquire
 assert "ctrio._stubs" not in sys.modules
 """
-    environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
+    path = os.pathsep.join(filter(None, sys.path))
+    environment = {**os.environ, "PYTHONPATH": path}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
 
 
@@ -394,23 +396,27 @@ def test_one_that_nobody_took_ends_the_run_and_keeps_the_error_as_context() -> N
 def test_one_that_hits_the_loop_goes_to_the_main_task() -> None:
     caught = []
 
-    async def bystander() -> None:
+    async def bystander(event: ctrio.Event) -> None:
         try:
-            while True:
-                await checkpoint()
+            await event.wait()
+            for _ in range(100):  # many places to be interrupted at
+                ask()
         except KeyboardInterrupt:
             caught.append("bystander")
 
     async def main() -> None:
+        token, event = lowlevel.current_trio_token(), ctrio.Event()
         async with ctrio.open_nursery() as nursery:
-            nursery.start_soon(bystander)
-            # Called by C from C, so no bytecode follows that would notice the signal.
-            lowlevel.current_trio_token().run_sync_soon(_thread.interrupt_main)
+            nursery.start_soon(bystander, event)
+            await wait_all_tasks_blocked()
+            # Called by C from C, so no bytecode follows that would notice the signal:
+            # the next one to be run is the bystander's.
+            token.run_sync_soon(_thread.interrupt_main)
+            token.run_sync_soon(event.set)
             try:
                 await ctrio.sleep_forever()
             except KeyboardInterrupt:
                 caught.append("main")
-            nursery.cancel_scope.cancel()
 
     ctrio.run(main)
     assert caught == ["main"]

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import CoroutineType
-from typing import Any
 
 import pytest
 
@@ -171,24 +170,20 @@ class Item:
         self.living.discard(id(self))
 
 
-CASES: list[Callable[[], Case]] = [
-    event,
-    lambda: of_lock(ctrio.Lock()),
-    lambda: of_lock(ctrio.StrictFIFOLock()),
-    semaphore,
-    condition,
-    limiter,
-    lot,
-    moved_lot,
-    sender,
-    receiver,
-    iteration,
-]
-NAMES = (
-    "Event Lock StrictFIFOLock Semaphore Condition CapacityLimiter ParkingLot "
-    "moved-ParkingLot send receive anext"
-).split()
-each_case = pytest.mark.parametrize("make", CASES, ids=NAMES)
+CASES: dict[str, Callable[[], Case]] = {
+    "Event": event,
+    "Lock": lambda: of_lock(ctrio.Lock()),
+    "StrictFIFOLock": lambda: of_lock(ctrio.StrictFIFOLock()),
+    "Semaphore": semaphore,
+    "Condition": condition,
+    "CapacityLimiter": limiter,
+    "ParkingLot": lot,
+    "moved-ParkingLot": moved_lot,
+    "send": sender,
+    "receive": receiver,
+    "anext": iteration,
+}
+each_case = pytest.mark.parametrize("make", CASES.values(), ids=CASES)
 
 
 async def nothing() -> None:
@@ -298,6 +293,31 @@ async def test_what_a_woken_coroutine_leaves_goes_to_the_next(
         await wait_all_tasks_blocked()
         assert not nursery.child_tasks
     assert case.count() == 0
+
+
+@each_case
+@trio_test
+async def test_a_coroutine_driven_by_hand_may_be_given_up(
+    make: Callable[[], Case],
+) -> None:
+    """As those do who run an async function that they expect never to wait."""
+    case = make()
+    counts: list[int] = []
+
+    async def drive() -> None:
+        for _ in range(2):
+            iterator = case.wait().__await__()
+            next(iterator)
+            counts.append(case.count())
+            iterator.close()  # type: ignore[attr-defined]
+            counts.append(case.count())
+            await ctrio.lowlevel.checkpoint()
+        await wait_all_tasks_blocked()
+
+    async with ctrio.open_nursery() as nursery:
+        nursery.start_soon(drive)
+    assert counts == [1, 0] * 2
+    assert case.is_whole()
 
 
 @each_case

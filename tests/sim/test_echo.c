@@ -28,7 +28,7 @@ static int run_once(uint64_t seed)
                                                                             .short_counts = true,
                                                                             .trace = &world.trace});
     ctrio__scripted_chooser_seed(&world.chooser, seed, &world.trace);
-    echo_init(&world.echo, &world.scripted.os);
+    echo_init(&world.echo, &world.scripted.os, 1);
     world.echo.crew.chooser = &world.chooser.chooser;
     world.echo.crew.trace = &world.trace;
     int result = echo_run(&world.echo);

@@ -113,7 +113,7 @@ static void open_socket(struct echo *echo, struct ctrio__socket *socket)
     tap_saw((int)socket->handle);
 }
 
-static void listen_on_loopback(struct echo *echo)
+static void listen_on_loopback(struct echo *echo, int backlog)
 {
     const struct ctrio__net_ops *net = echo->os->net;
     intptr_t handle = echo->listener.handle;
@@ -123,16 +123,16 @@ static void listen_on_loopback(struct echo *echo)
     memcpy(&echo->address.sin_addr, loopback, sizeof loopback);
     is(net->bind(echo->os, handle, (struct sockaddr *)&echo->address, size), 0);
     is(net->name(echo->os, handle, false, (struct sockaddr *)&echo->address, &size), 0);
-    is(net->listen(echo->os, handle, 2), 0);
+    is(net->listen(echo->os, handle, backlog), 0);
 }
 
-void echo_init(struct echo *echo, struct ctrio__os *os)
+void echo_init(struct echo *echo, struct ctrio__os *os, int backlog)
 {
     memset(echo, 0, sizeof *echo);
     echo->os = os;
     crew_init(&echo->crew);
     open_socket(echo, &echo->listener);
-    listen_on_loopback(echo);
+    listen_on_loopback(echo, backlog);
     crew_add(&echo->crew, "listener", listen_and_accept, NULL);
     for (int i = 0; i < ECHO_CLIENTS; i++) {
         open_socket(echo, &echo->clients[i].socket);

@@ -32,8 +32,8 @@ struct echo {
 };
 
 /* Opens the sockets, on loopback, and adds the tasks: before the run, as a program's own set-up
- * would. */
-void echo_init(struct echo *echo, struct ctrio__os *os);
+ * would.  Clients beyond the backlog wait for their connection: on the machine, for a second. */
+void echo_init(struct echo *echo, struct ctrio__os *os, int backlog);
 /* The run.  0: every byte came back. */
 int echo_run(struct echo *echo);
 #endif

@@ -132,6 +132,7 @@ static bool strip(struct ctrio__outcome *io)
 
 static bool strip_cancelled(struct ctrio_cancel_scope *scope, struct ctrio__outcome *io)
 {
+    (void)scope;
     CTRIO_ASSERT(scope->cancel_called || scope->abandoned);
     CTRIO_ASSERT(io->code == CTRIO_GROUP);
     return strip(io);
@@ -139,6 +140,8 @@ static bool strip_cancelled(struct ctrio_cancel_scope *scope, struct ctrio__outc
 
 static void adopt(const struct ctrio__frontend *from, struct ctrio__outcome *in)
 {
+    (void)from;
+    (void)in;
     CTRIO_ASSERT(from != &script_frontend);
     CTRIO_ASSERT(in->code < 0);
     world.adopted++;
@@ -200,12 +203,15 @@ static void nursery_release(struct ctrio_nursery *nursery)
 
 static void scope_release(struct ctrio_cancel_scope *scope)
 {
+    (void)scope;
     CTRIO_ASSERT(scope->state == CTRIO_SCOPE_CLOSED);
     world.scopes_released++;
 }
 
 static void lot_broken(struct ctrio_parking_lot *lot, struct ctrio_task *task)
 {
+    (void)lot;
+    (void)task;
     CTRIO_ASSERT(lot->broken);
     CTRIO_ASSERT(task != NULL);
     world.lots_broken++;
@@ -246,21 +252,19 @@ const struct ctrio__frontend script_frontend = {
 
 static void hash_word(uint64_t word)
 {
-    for (int i = 0; i < 8; i++) { /* FNV-1a */
-        world.hash = (world.hash ^ (word & 0xff)) * UINT64_C(0x100000001b3);
-        word >>= 8;
-    }
+    world.hash = (world.hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    world.hash ^= world.hash >> 29;
 }
 
 static void record(struct script_task *self, const struct script_step *step, int code)
 {
-    uint64_t bits;
+    uint64_t verb = 0, bits;
     double now = world.use_clock->current_time(world.use_clock);
     memcpy(&bits, &now, sizeof bits);
-    for (const char *at = step->verb; *at != '\0'; at++)
-        hash_word((uint64_t)*at);
-    hash_word(self->task.serial);
-    hash_word((uint64_t)code);
+    for (size_t i = 0; step->verb[i] != '\0'; i++)
+        verb = verb * 31 + (uint64_t)step->verb[i];
+    hash_word(verb);
+    hash_word(self->task.serial << 32 ^ (uint32_t)code);
     hash_word(bits);
     world.steps++;
 }
@@ -430,6 +434,11 @@ struct script_task *script_find(const char *name)
 void script_abandon(struct script_task *victim)
 {
     CTRIO_ASSERT(victim->in_op);
+    ctrio__list_each (link, &world.run.tasks) { /* its started() has nobody to tell any more */
+        struct script_task *child = (struct script_task *)ctrio__task_from(link, run_link);
+        if (child->start == &victim->op.start)
+            child->start = NULL;
+    }
     ctrio__op_abandon(&victim->op.op, &victim->task);
     memset(&victim->op, 0xdb, sizeof victim->op); /* nobody may look at it any more */
     victim->in_op = false;
@@ -651,10 +660,10 @@ static void run_with_interference(void *arg)
 size_t script_everywhere(const struct script_step *script, void (*fresh)(void),
                          void (*interfere)(void), void (*check)(void))
 {
-    struct everywhere what = {script, fresh, interfere, check, 0};
-    run_with_interference(&what);
+    struct everywhere what = {script, fresh, interfere, check, SIZE_MAX};
+    run_with_interference(&what); /* undisturbed */
     size_t moments = world.moments;
-    for (; what.moment < moments; what.moment++) {
+    for (what.moment = 0; what.moment < moments; what.moment++) {
         tap_each_failure(run_with_interference, &what);
         if (world.moments > moments) /* the interference made it longer */
             moments = world.moments;

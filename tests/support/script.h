@@ -87,7 +87,6 @@ struct script_task {
     int source;                    /* of the last cancellation, enum ctrio__source; -1: unsaid */
     intptr_t loops;                /* turns left of the loop */
     struct ctrio__start_op *start; /* of the parent that waits for our started() */
-    struct script_nursery old;     /* for a start() of our own */
 };
 
 /* An item on its way through a channel; from the hooked allocator, so that a lost one shows. */
@@ -113,6 +112,8 @@ struct script_world {
     char trace[8192]; /* words of REPORT and NOTE */
     uint64_t hash;    /* of every step that ended, when, by whom, how */
     size_t steps, turns, moments;
+    struct script_nursery old[32]; /* for start(): they may outlive their tasks */
+    size_t old_count;
     size_t tasks_living; /* structs of ours */
     size_t items_dropped, failures_dropped, lots_broken, scopes_released, adopted;
     size_t misnested[CTRIO__NURSERY_OUT_OF_ORDER + 1];

@@ -120,10 +120,12 @@ static void unwrap(struct ctrio__start_op *op, struct ctrio__outcome *io)
 void script_begin_start(struct script_task *self, const struct script_step *step)
 {
     struct script_nursery *nursery = step->object;
+    struct script_nursery *old = &world.old[world.old_count++];
+    CTRIO_ASSERT(world.old_count <= sizeof world.old / sizeof world.old[0]);
     ctrio__start_op_init(&self->op.start, &nursery->nursery);
-    ctrio__scope_init(&self->old.scope, &script_frontend);
-    self->op.start.old = &self->old.nursery;
-    self->op.start.old_scope = &self->old.scope;
+    ctrio__scope_init(&old->scope, &script_frontend);
+    self->op.start.old = &old->nursery;
+    self->op.start.old_scope = &old->scope;
     self->op.start.spawn = spawn_for_start;
     self->op.start.unwrap = unwrap;
 }
@@ -131,7 +133,7 @@ void script_begin_start(struct script_task *self, const struct script_step *step
 int script_do_started(struct script_task *self, const struct script_step *step)
 {
     (void)step;
-    return code_of(self, ctrio__start_op_started(self->start));
+    return self->start != NULL ? code_of(self, ctrio__start_op_started(self->start)) : 0;
 }
 
 int script_do_open_scope(struct script_task *self, const struct script_step *step)

@@ -54,13 +54,12 @@ class Lock:
 def get_os_thread_name_func() -> SetName | None:
     """Find a way to tell the operating system the name of a thread, if it has any."""
     import ctypes
-    import ctypes.util
 
-    # musl has the function in its only library, which find_library does not find.
-    path = ctypes.util.find_library("pthread") or "libc.so"
     try:
-        setname = ctypes.CDLL(path).pthread_setname_np
-    except Exception:  # Windows has something by that name that cannot be loaded
+        # None is this process, which has threads and so the function. PyDLL and not
+        # CDLL: to give up the GIL would take longer than the call.
+        setname = ctypes.PyDLL(None).pthread_setname_np
+    except (AttributeError, OSError, TypeError):  # not there; or this is Windows
         return None
     setname.restype = ctypes.c_int
 

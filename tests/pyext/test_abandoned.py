@@ -1,0 +1,363 @@
+"""Awaitables that are left while they wait, by whoever steps them by hand.
+
+A runner of coroutines that takes one step and gives up is a usual way to find out
+whether something would block. The task that does so goes on; what it has left is out
+of every queue.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import outcome
+import pytest
+
+import ctrio
+from ctrio import (
+    CapacityLimiter,
+    Condition,
+    Event,
+    Lock,
+    Semaphore,
+    StrictFIFOLock,
+    open_memory_channel,
+)
+from ctrio.lowlevel import (
+    Abort,
+    ParkingLot,
+    cancel_shielded_checkpoint,
+    checkpoint,
+    checkpoint_if_cancelled,
+    current_task,
+    permanently_detach_coroutine_object,
+    reschedule,
+    temporarily_detach_coroutine_object,
+    wait_task_rescheduled,
+)
+from ctrio.testing import MockClock, trio_test, wait_all_tasks_blocked
+
+Coro = Coroutine[Any, Any, Any]
+
+
+def close(coro: Coro) -> None:
+    coro.close()
+
+
+def drop(coro: Coro) -> None:
+    """Nothing: the caller drops it."""
+
+
+def drop_in_a_cycle(coro: Coro) -> None:
+    cycle: list[object] = [coro]
+    cycle.append(cycle)
+
+
+def throw(coro: Coro) -> None:
+    with pytest.raises(KeyError):
+        coro.throw(KeyError("thrown"))
+
+
+def drop_in_the_middle_of_an_error(coro: Coro) -> None:
+    async def awaits() -> None:
+        await coro
+
+    with pytest.raises(RuntimeError, match="being awaited already"):
+        awaits().send(None)
+
+
+LEAVINGS = [close, drop, drop_in_a_cycle, throw, drop_in_the_middle_of_an_error]
+
+
+class Place:
+    """What there is to wait for, and what shows whether somebody still waits."""
+
+    def __init__(self) -> None:
+        self.event = Event()
+        self.lock = Lock()
+        self.fifo = StrictFIFOLock()
+        self.semaphore = Semaphore(0)
+        self.condition = Condition()
+        self.limiter = CapacityLimiter(1)
+        self.lot = ParkingLot()
+        self.full_send, self.full_receive = open_memory_channel[int](0)
+        self.send, self.receive = open_memory_channel[int](0)
+
+    def waiting(self) -> list[int]:
+        sends = self.full_send.statistics().tasks_waiting_send
+        return [
+            self.event.statistics().tasks_waiting,
+            self.lock.statistics().tasks_waiting,
+            self.fifo.statistics().tasks_waiting,
+            self.semaphore.statistics().tasks_waiting,
+            self.condition.statistics().tasks_waiting,
+            self.limiter.statistics().tasks_waiting,
+            self.lot.statistics().tasks_waiting,
+            sends,
+            self.receive.statistics().tasks_waiting_receive,
+        ]
+
+    async def hold(self, ready: Event) -> None:
+        """Keep what can be held, so that whoever wants it waits."""
+        async with self.lock, self.fifo, self.limiter:
+            ready.set()
+            await ctrio.sleep_forever()
+
+
+WAITS: dict[str, Callable[[Place], Coro]] = {
+    "sleep": lambda place: ctrio.sleep(5),
+    "sleep_until": lambda place: ctrio.sleep_until(ctrio.current_time() + 5),
+    "sleep_forever": lambda place: ctrio.sleep_forever(),
+    "wait_task_rescheduled": lambda place: wait_task_rescheduled(
+        lambda _: Abort.SUCCEEDED
+    ),
+    "temporarily_detach": lambda place: temporarily_detach_coroutine_object(
+        lambda _: Abort.FAILED
+    ),
+    "wait_all_tasks_blocked": lambda place: wait_all_tasks_blocked(),
+    "Event.wait": lambda place: place.event.wait(),
+    "Lock.acquire": lambda place: place.lock.acquire(),
+    "StrictFIFOLock.acquire": lambda place: place.fifo.acquire(),
+    "Semaphore.acquire": lambda place: place.semaphore.acquire(),
+    "CapacityLimiter.acquire": lambda place: place.limiter.acquire(),
+    "CapacityLimiter.on_behalf": lambda place: place.limiter.acquire_on_behalf_of("x"),
+    "ParkingLot.park": lambda place: place.lot.park(),
+    "send": lambda place: place.full_send.send(1),
+    "receive": lambda place: place.receive.receive(),
+    "anext": lambda place: place.receive.__anext__(),
+}
+
+
+def on_mock_clock(async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
+    ctrio.run(async_fn, *args, clock=MockClock(autojump_threshold=0))
+
+
+async def still_works(place: Place) -> None:
+    """Everything can be waited for, and gives what it should."""
+    assert place.waiting() == [0] * len(place.waiting())
+    start = ctrio.current_time()
+    await checkpoint()
+    await ctrio.sleep(1)
+    assert ctrio.current_time() == start + 1
+    with ctrio.move_on_after(1) as scope:
+        await place.event.wait()
+    assert scope.cancelled_caught
+    place.semaphore.release()
+    await place.semaphore.acquire()
+    async with ctrio.open_nursery() as nursery:
+        nursery.start_soon(place.send.send, 3)
+        assert await place.receive.receive() == 3
+        nursery.start_soon(place.full_send.send, 4)
+        assert await place.full_receive.receive() == 4
+    assert place.waiting() == [0] * len(place.waiting())
+
+
+@pytest.mark.parametrize("leave", LEAVINGS)
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_one_that_is_left_waits_no_more(
+    wait: Callable[[Place], Coro], leave: Callable[[Coro], None]
+) -> None:
+    async def main() -> None:
+        place = Place()
+        async with ctrio.open_nursery() as nursery:
+            ready = Event()
+            nursery.start_soon(place.hold, ready)
+            await ready.wait()
+            for _ in range(3):
+                coro = wait(place)
+                coro.send(None)
+                leave(coro)
+                del coro
+                gc.collect()
+                await still_works(place)
+            nursery.cancel_scope.cancel()
+
+    on_mock_clock(main)
+
+
+@pytest.mark.parametrize("leave", LEAVINGS)
+def test_a_condition_that_is_left_can_be_waited_for_again(
+    leave: Callable[[Coro], None],
+) -> None:
+    async def main() -> None:
+        place = Place()
+        for _ in range(3):
+            await place.condition.acquire()
+            coro = place.condition.wait()
+            coro.send(None)
+            leave(coro)
+            del coro
+            gc.collect()
+            assert place.condition.statistics().tasks_waiting == 0
+            if place.condition.locked():
+                place.condition.release()
+        await still_works(place)
+
+    on_mock_clock(main)
+
+
+def step_once(coro: Coro) -> bool:
+    """Whether it wanted to wait."""
+    try:
+        coro.send(None)
+    except StopIteration:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("leave", LEAVINGS)
+@pytest.mark.parametrize(
+    "point", [checkpoint, cancel_shielded_checkpoint, checkpoint_if_cancelled]
+)
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_checkpoint_that_is_left_takes_no_turn(
+    cancelled: bool,
+    point: Callable[[], Coro],
+    leave: Callable[[Coro], None],
+) -> None:
+    async def main() -> None:
+        with ctrio.CancelScope() as scope:
+            if cancelled:
+                scope.cancel()
+            for _ in range(3):
+                coro = point()
+                if step_once(coro):
+                    leave(coro)
+                del coro
+                gc.collect()
+        assert not scope.cancelled_caught
+        await still_works(Place())
+
+    on_mock_clock(main)
+
+
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_one_that_is_only_forgotten_does_not_keep_its_task_from_ending(
+    wait: Callable[[Place], Coro],
+) -> None:
+    kept: list[Coro] = []
+
+    async def steps_and_ends(place: Place) -> str:
+        kept.append(wait(place))
+        kept[-1].send(None)
+        return "ended"
+
+    async def main() -> None:
+        place = Place()
+        async with ctrio.open_nursery() as nursery:
+            ready = Event()
+            nursery.start_soon(place.hold, ready)
+            await ready.wait()
+            async with ctrio.open_nursery() as inner:
+                inner.start_soon(steps_and_ends, place)
+            for coro in kept:
+                coro.close()
+            await still_works(place)
+            nursery.cancel_scope.cancel()
+
+    on_mock_clock(main)
+    assert len(kept) == 1
+
+
+@trio_test
+async def test_a_task_that_left_its_detaching_stays() -> None:
+    for leave in LEAVINGS:
+        coro = permanently_detach_coroutine_object(outcome.Value("not yet"))
+        coro.send(None)
+        leave(coro)
+        del coro
+        gc.collect()
+        await checkpoint()
+        await wait_all_tasks_blocked()
+
+
+def test_one_that_outlives_its_run_can_be_closed_and_collected() -> None:
+    for wait in WAITS.values():
+        kept: list[Coro] = []
+
+        async def main(wait: Callable[[Place], Coro], kept: list[Coro]) -> None:
+            place = Place()
+            await place.limiter.acquire_on_behalf_of(place)
+            for _ in range(2):
+                kept.append(wait(place))
+                step_once(kept[-1])
+
+        on_mock_clock(main, wait, kept)
+        kept[0].close()
+        del kept
+        gc.collect()
+
+
+@trio_test
+async def test_a_wake_that_comes_for_one_that_was_left_is_nobody_s() -> None:
+    event = Event()
+    coro = event.wait()
+    coro.send(None)
+    event.set()  # it would run next; but it is running
+    coro.close()
+    for _ in range(3):
+        await checkpoint()
+    with ctrio.CancelScope() as scope:
+        scope.cancel()
+        await ctrio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+@trio_test
+async def test_stepping_it_twice_by_hand_is_refused() -> None:
+    event = Event()
+    coro = event.wait()
+    coro.send(None)
+    with pytest.raises((RuntimeError, AttributeError)):
+        coro.send(None)
+    coro.close()
+    assert event.statistics().tasks_waiting == 0
+    await checkpoint()
+
+
+@trio_test
+async def test_another_task_may_drop_a_coroutine_that_waits() -> None:
+    """It leaves the queue; the task itself sleeps on, until it is cancelled."""
+    lot = ParkingLot()
+    tasks = []
+
+    async def child() -> None:
+        tasks.append(current_task())
+        await lot.park()
+
+    with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
+        async with ctrio.open_nursery() as nursery:
+            nursery.start_soon(child)
+            await wait_all_tasks_blocked()
+            tasks[0].coro.close()
+            assert lot.statistics().tasks_waiting == 0
+            await wait_all_tasks_blocked()
+            assert nursery.child_tasks == {tasks[0]}
+            nursery.cancel_scope.cancel()
+    [error] = caught.value.exceptions  # type: ignore[attr-defined]
+    assert str(error) == "cannot reuse already awaited coroutine"
+
+
+@trio_test
+async def test_a_task_whose_coroutine_was_replaced_goes_on_in_the_new_one() -> None:
+    lot = ParkingLot()
+    done = []
+
+    async def old() -> None:
+        await lot.park()
+
+    async def new() -> None:
+        done.append(current_task())
+        await checkpoint()
+        done.append(current_task())
+
+    async with ctrio.open_nursery() as nursery:
+        nursery.start_soon(old)
+        await wait_all_tasks_blocked()
+        [task] = nursery.child_tasks
+        task.coro = new()
+        gc.collect()
+        assert lot.statistics().tasks_waiting == 0
+        reschedule(task)
+    assert done == [task, task]

@@ -35,7 +35,7 @@ int ctrio__entry_queue_push(struct ctrio_run *run, struct ctrio__entry *entry)
     return 0;
 }
 
-/* Takes what has been pushed, behind what was taken before; returns how many wait in all. */
+/* Takes what has been pushed; returns how many.  What was taken before has all been called. */
 static size_t take(struct ctrio__entry_queue *queue, struct ctrio__entry *replacement)
 {
     struct ctrio__entry *newest =
@@ -47,12 +47,10 @@ static size_t take(struct ctrio__entry_queue *queue, struct ctrio__entry *replac
         oldest = newest;
         newest = next;
     }
-    struct ctrio__entry **tail = &queue->taken;
+    CTRIO_ASSERT(queue->taken == NULL);
+    queue->taken = oldest;
     size_t count = 0;
-    for (; *tail != NULL; tail = &(*tail)->next)
-        count++;
-    *tail = oldest;
-    for (; *tail != NULL; tail = &(*tail)->next)
+    for (; oldest != NULL; oldest = oldest->next)
         count++;
     return count;
 }

@@ -61,10 +61,10 @@ void ctrio__nursery_add_failure(struct ctrio_nursery *nursery, struct ctrio__fai
     if (scope->cancel_called)
         return;
     struct ctrio__reason *reason = NULL;
-    if (blame == CTRIO__MAIN_INTERRUPTED)
-        reason = &ctrio__reason_interrupt;
-    if (scope->reason == NULL && task != NULL)
+    if (scope->reason == NULL)
         reason = task->frontend->reason_make(blame, task, &node->outcome);
+    if (reason == NULL && blame == CTRIO__MAIN_INTERRUPTED) /* no memory for the words */
+        reason = &ctrio__reason_interrupt;
     ctrio__scope_cancel(scope, reason);
 }
 

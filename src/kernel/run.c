@@ -66,6 +66,7 @@ static void free_left_over_tasks(struct ctrio_run *run)
 
 static void forget_scopes(struct ctrio_run *run, struct ctrio_list *roots)
 {
+    (void)run;
     while (!ctrio__list_empty(roots)) {
         struct ctrio_cancel_scope *scope = ctrio__scope_from(roots->next, sibling);
         while (!ctrio__list_empty(&scope->children)) /* leaves first */

@@ -63,7 +63,8 @@ struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state,
 PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args);
 int ctrio__refuse_nested(struct ctrio__state *state); /* -1 with an error inside a run */
 /* run.c */
-int ctrio__runner_open(struct ctrio__py_runner *runner, const struct ctrio__runner_options *options);
+int ctrio__runner_open(struct ctrio__py_runner *runner,
+                       const struct ctrio__runner_options *options);
 int ctrio__runner_start(struct ctrio__py_runner *runner);
 void ctrio__runner_close(struct ctrio__py_runner *runner);
 /* The hook that finalises asynchronous generators. */

@@ -363,10 +363,12 @@ PyDoc_STRVAR(receive_doc, "The end of a memory channel where objects come out.\n
                           "open_memory_channel() makes it, and clone().  `async for` receives\n"
                           "until every sending end is closed and nothing is left.");
 static PyType_Slot send_slots[] = {
+    {Py_tp_hash, ctrio__hash_by_serial},
     END_SLOTS(send_doc, send_methods),
     {0, NULL},
 };
 static PyType_Slot receive_slots[] = {
+    {Py_tp_hash, ctrio__hash_by_serial},
     END_SLOTS(receive_doc, receive_methods),
     {Py_am_aiter, PyObject_SelfIter},
     {0, NULL},

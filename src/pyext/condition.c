@@ -229,15 +229,11 @@ PyDoc_STRVAR(condition_doc,
              "Args:\n"
              "    lock: The Lock; a new one if None.");
 static PyType_Slot condition_slots[] = {
-    {Py_tp_doc, (void *)condition_doc},
-    {Py_tp_new, condition_new},
-    {Py_tp_methods, condition_methods},
-    {Py_tp_getset, condition_getset},
-    {Py_tp_members, condition_members},
-    {Py_tp_traverse, condition_traverse},
-    {Py_tp_clear, condition_clear},
-    {Py_tp_dealloc, condition_dealloc},
-    {0, NULL},
+    {Py_tp_hash, ctrio__hash_by_serial},  {Py_tp_doc, (void *)condition_doc},
+    {Py_tp_new, condition_new},           {Py_tp_methods, condition_methods},
+    {Py_tp_getset, condition_getset},     {Py_tp_members, condition_members},
+    {Py_tp_traverse, condition_traverse}, {Py_tp_clear, condition_clear},
+    {Py_tp_dealloc, condition_dealloc},   {0, NULL},
 };
 static PyType_Spec condition_spec = {
     .name = "trio.Condition",

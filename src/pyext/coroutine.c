@@ -118,6 +118,16 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     return PYGEN_NEXT;
 }
 
+/* A wake that nobody took is not for the new op, and who waits anew is not detached. */
+static void forget_earlier(struct ctrio__py_task *task)
+{
+    if (task->has_wake) {
+        task->has_wake = false;
+        ctrio__wake_drop(&ctrio__python, &task->wake);
+    }
+    Py_CLEAR(task->detached);
+}
+
 static PySendResult first_step(struct ctrio__coroutine *coro, PyObject *sent, PyObject **result)
 {
     const struct ctrio__async *async = coro->function->async;
@@ -130,10 +140,8 @@ static PySendResult first_step(struct ctrio__coroutine *coro, PyObject *sent, Py
                                                       : ctrio__current_task(coro->function->state);
     int begun = -1;
     coro->state = CORO_RUNNING;
-    if (task != NULL && task->has_wake && !async->outside_task) { /* nobody's: not the new op's */
-        task->has_wake = false;
-        ctrio__wake_drop(&ctrio__python, &task->wake);
-    }
+    if (task != NULL && !async->outside_task)
+        forget_earlier(task);
     if (task != NULL || async->outside_task)
         begun = async->begin(coro, task);
     if (begun < 0) {

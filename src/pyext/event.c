@@ -7,6 +7,7 @@
 
 struct event {
     PyObject_HEAD
+    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
     struct ctrio_event event;
     PyObject *weakrefs;
 };
@@ -97,10 +98,9 @@ PyDoc_STRVAR(event_doc, "Event()\n--\n\n"
                         "Something that happens once, and that tasks can wait for.\n\n"
                         "It cannot un-happen: make a new one instead.");
 static PyType_Slot event_slots[] = {
-    {Py_tp_doc, (void *)event_doc}, {Py_tp_new, event_new},
-    {Py_tp_methods, event_methods}, {Py_tp_members, event_members},
-    {Py_nb_bool, event_bool},       {Py_tp_traverse, event_traverse},
-    {Py_tp_dealloc, event_dealloc}, {0, NULL},
+    {Py_tp_hash, ctrio__hash_by_serial}, {Py_tp_doc, (void *)event_doc}, {Py_tp_new, event_new},
+    {Py_tp_methods, event_methods},      {Py_tp_members, event_members}, {Py_nb_bool, event_bool},
+    {Py_tp_traverse, event_traverse},    {Py_tp_dealloc, event_dealloc}, {0, NULL},
 };
 static PyType_Spec event_spec = {
     .name = "trio.Event",

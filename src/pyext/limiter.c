@@ -9,6 +9,7 @@
 
 struct limiter {
     PyObject_HEAD
+    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
     struct ctrio_capacity_limiter limiter;
     PyObject *total; /* as it was given: an int, or something that is infinite */
     PyObject *dict, *weakrefs;
@@ -355,11 +356,17 @@ PyDoc_STRVAR(limiter_doc,
              "It remembers who has one: nobody gets two, nor gives back another's.\n\n"
              "Args:\n    total_tokens: How many; math.inf for no limit.");
 static PyType_Slot limiter_slots[] = {
-    {Py_tp_doc, (void *)limiter_doc},   {Py_tp_new, limiter_new},
-    {Py_tp_repr, limiter_repr},         {Py_tp_methods, limiter_methods},
-    {Py_tp_getset, limiter_getset},     {Py_tp_members, limiter_members},
-    {Py_tp_traverse, limiter_traverse}, {Py_tp_clear, limiter_clear},
-    {Py_tp_dealloc, limiter_dealloc},   {0, NULL},
+    {Py_tp_hash, ctrio__hash_by_serial},
+    {Py_tp_doc, (void *)limiter_doc},
+    {Py_tp_new, limiter_new},
+    {Py_tp_repr, limiter_repr},
+    {Py_tp_methods, limiter_methods},
+    {Py_tp_getset, limiter_getset},
+    {Py_tp_members, limiter_members},
+    {Py_tp_traverse, limiter_traverse},
+    {Py_tp_clear, limiter_clear},
+    {Py_tp_dealloc, limiter_dealloc},
+    {0, NULL},
 };
 static PyType_Spec limiter_spec = {
     .name = "trio.CapacityLimiter",

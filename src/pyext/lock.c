@@ -234,8 +234,8 @@ static PyMemberDef lock_members[] = {
 };
 #define LOCK_SLOTS(doc)                                                                            \
     {                                                                                              \
-        {Py_tp_doc, (void *)doc}, {Py_tp_new, lock_new}, {Py_tp_repr, lock_repr},                  \
-            {Py_tp_methods, lock_methods}, {Py_tp_getset, lock_getset},                            \
+        {Py_tp_doc, (void *)doc}, {Py_tp_hash, ctrio__hash_by_serial}, {Py_tp_new, lock_new},      \
+            {Py_tp_repr, lock_repr}, {Py_tp_methods, lock_methods}, {Py_tp_getset, lock_getset},   \
             {Py_tp_members, lock_members}, {Py_tp_traverse, lock_traverse},                        \
             {Py_tp_clear, lock_clear}, {Py_tp_dealloc, lock_dealloc},                              \
         {                                                                                          \

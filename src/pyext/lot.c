@@ -355,10 +355,19 @@ PyDoc_STRVAR(lot_doc,
              "A queue in which tasks sleep until they are woken, first come first served.\n\n"
              "What locks and the like are made of.  Its length is how many are in it.");
 static PyType_Slot lot_slots[] = {
-    {Py_tp_doc, (void *)lot_doc}, {Py_tp_new, lot_new},         {Py_tp_repr, lot_repr},
-    {Py_tp_methods, lot_methods}, {Py_tp_getset, lot_getset},   {Py_tp_members, lot_members},
-    {Py_sq_length, lot_length},   {Py_nb_bool, lot_bool},       {Py_tp_traverse, lot_traverse},
-    {Py_tp_clear, lot_clear},     {Py_tp_dealloc, lot_dealloc}, {0, NULL},
+    {Py_tp_hash, ctrio__hash_by_serial},
+    {Py_tp_doc, (void *)lot_doc},
+    {Py_tp_new, lot_new},
+    {Py_tp_repr, lot_repr},
+    {Py_tp_methods, lot_methods},
+    {Py_tp_getset, lot_getset},
+    {Py_tp_members, lot_members},
+    {Py_sq_length, lot_length},
+    {Py_nb_bool, lot_bool},
+    {Py_tp_traverse, lot_traverse},
+    {Py_tp_clear, lot_clear},
+    {Py_tp_dealloc, lot_dealloc},
+    {0, NULL},
 };
 static PyType_Spec lot_spec = {
     .name = "trio.lowlevel.ParkingLot",

@@ -58,6 +58,19 @@ PyObject *ctrio__lazy(PyObject **slot, const char *module, const char *name)
     return *slot;
 }
 
+struct numbered {
+    PyObject_HEAD
+    uint64_t serial;
+};
+
+Py_hash_t ctrio__hash_by_serial(PyObject *self)
+{
+    struct numbered *object = (struct numbered *)self;
+    if (object->serial == 0)
+        object->serial = ++ctrio__state_of(self)->last_serial;
+    return (Py_hash_t)object->serial;
+}
+
 /* --- bind() ------------------------------------------------------------------------ */
 
 static PyObject **bound_slot(struct ctrio__state *state, PyObject *name)
@@ -149,7 +162,7 @@ static int module_exec(PyObject *module)
         ctrio__exec_token,          ctrio__exec_ki,         ctrio__exec_instrument,
         ctrio__exec_local,          ctrio__exec_lot,        ctrio__exec_sync,
         ctrio__exec_limiter,        ctrio__exec_channel,    ctrio__exec_io,
-        ctrio__exec_socket,         ctrio__exec_thread, ctrio__exec_scripted,
+        ctrio__exec_socket,         ctrio__exec_thread,     ctrio__exec_scripted,
     };
     struct ctrio__state *state = PyModule_GetState(module);
     if (learn_names(state) < 0 || PyModule_AddFunctions(module, functions) < 0)
@@ -162,7 +175,8 @@ static int module_exec(PyObject *module)
 
 static PyObject **loose_objects(struct ctrio__state *state, size_t *count)
 {
-    *count = (size_t)((char *)&state->ki_index - (char *)&state->run_context) / sizeof(PyObject *);
+    *count =
+        (size_t)((char *)&state->last_serial - (char *)&state->run_context) / sizeof(PyObject *);
     return &state->run_context;
 }
 

@@ -16,6 +16,7 @@ struct ctrio__py_nursery *ctrio__nursery_make(struct ctrio__state *state, bool s
         PyObject_GC_New(struct ctrio__py_nursery, state->types[TYPE_NURSERY]);
     if (self == NULL)
         return NULL;
+    self->serial = 0;
     self->parent_task = NULL;
     self->dict = NULL;
     self->weakrefs = NULL;
@@ -223,11 +224,15 @@ static PyMemberDef nursery_members[] = {
      NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(struct ctrio__py_nursery, dict), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot nursery_slots[] = {
-    {Py_tp_new, no_constructor},        {Py_tp_methods, nursery_methods},
-    {Py_tp_getset, nursery_getset},     {Py_tp_members, nursery_members},
-    {Py_tp_traverse, nursery_traverse}, {Py_tp_clear, nursery_clear},
-    {Py_tp_dealloc, nursery_dealloc},   {0, NULL}};
+static PyType_Slot nursery_slots[] = {{Py_tp_hash, ctrio__hash_by_serial},
+                                      {Py_tp_new, no_constructor},
+                                      {Py_tp_methods, nursery_methods},
+                                      {Py_tp_getset, nursery_getset},
+                                      {Py_tp_members, nursery_members},
+                                      {Py_tp_traverse, nursery_traverse},
+                                      {Py_tp_clear, nursery_clear},
+                                      {Py_tp_dealloc, nursery_dealloc},
+                                      {0, NULL}};
 static PyType_Spec nursery_spec = {.name = "trio.Nursery",
                                    .basicsize = sizeof(struct ctrio__py_nursery),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -48,12 +48,14 @@ static inline struct ctrio__py_task *ctrio__py_task_from(struct ctrio_task *task
 /* --- scopes and nurseries ---------------------------------------------------------- */
 struct ctrio__py_scope {
     PyObject_HEAD
+    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
     struct ctrio_cancel_scope scope;
     PyObject *weakrefs;
     bool held; /* entered: holds a reference to itself */
 };
 struct ctrio__py_nursery {
     PyObject_HEAD
+    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
     struct ctrio_nursery nursery;
     PyObject *scope; /* its CancelScope */
     PyObject *parent_task;

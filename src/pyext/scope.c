@@ -14,6 +14,7 @@ static PyObject *scope_alloc(PyTypeObject *type)
     struct ctrio__py_scope *self = PyObject_GC_New(struct ctrio__py_scope, type);
     if (self == NULL)
         return NULL;
+    self->serial = 0;
     self->weakrefs = NULL;
     self->held = false;
     ctrio__scope_init(&self->scope, &ctrio__python);
@@ -383,11 +384,16 @@ static const char scope_doc[] =
     "    shield: Keep outer cancellations out.\n\n"
     "Raises:\n    ValueError: If a number is NaN or negative, or both deadlines are given.";
 
-static PyType_Slot scope_slots[] = {
-    {Py_tp_new, scope_new},         {Py_tp_methods, scope_methods},
-    {Py_tp_getset, scope_getset},   {Py_tp_members, scope_members},
-    {Py_tp_repr, scope_repr},       {Py_tp_traverse, scope_traverse},
-    {Py_tp_dealloc, scope_dealloc}, {0, NULL}};
+static PyType_Slot scope_slots[] = {{Py_tp_doc, (void *)scope_doc},
+                                    {Py_tp_new, scope_new},
+                                    {Py_tp_hash, ctrio__hash_by_serial},
+                                    {Py_tp_methods, scope_methods},
+                                    {Py_tp_getset, scope_getset},
+                                    {Py_tp_members, scope_members},
+                                    {Py_tp_repr, scope_repr},
+                                    {Py_tp_traverse, scope_traverse},
+                                    {Py_tp_dealloc, scope_dealloc},
+                                    {0, NULL}};
 static PyType_Spec scope_spec = {.name = "trio.CancelScope",
                                  .basicsize = sizeof(struct ctrio__py_scope),
                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

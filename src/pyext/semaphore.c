@@ -202,11 +202,17 @@ PyDoc_STRVAR(semaphore_doc,
              "    initial_value: The number at first.\n"
              "    max_value: What it may not exceed, if anything.");
 static PyType_Slot semaphore_slots[] = {
-    {Py_tp_doc, (void *)semaphore_doc},   {Py_tp_new, semaphore_new},
-    {Py_tp_repr, semaphore_repr},         {Py_tp_methods, semaphore_methods},
-    {Py_tp_getset, semaphore_getset},     {Py_tp_members, semaphore_members},
-    {Py_tp_traverse, semaphore_traverse}, {Py_tp_clear, semaphore_clear},
-    {Py_tp_dealloc, semaphore_dealloc},   {0, NULL},
+    {Py_tp_hash, ctrio__hash_by_serial},
+    {Py_tp_doc, (void *)semaphore_doc},
+    {Py_tp_new, semaphore_new},
+    {Py_tp_repr, semaphore_repr},
+    {Py_tp_methods, semaphore_methods},
+    {Py_tp_getset, semaphore_getset},
+    {Py_tp_members, semaphore_members},
+    {Py_tp_traverse, semaphore_traverse},
+    {Py_tp_clear, semaphore_clear},
+    {Py_tp_dealloc, semaphore_dealloc},
+    {0, NULL},
 };
 static PyType_Spec semaphore_spec = {
     .name = "trio.Semaphore",

@@ -152,11 +152,14 @@ static int set_sock(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
     struct ctrio__state *state = ctrio__state_by_def(Py_TYPE(object));
     if (state == NULL)
         return -1;
+    PyCFunction fileno = value != NULL ? find_fileno(state, value) : NULL;
+    PyObject *before = self->sock;
     ctrio__socket_init(&self->socket, -1);
     self->os = NULL;
+    self->sock = Py_XNewRef(value);
+    self->fileno = fileno;
     CTRIO_ASSERT(self->socket.epoch == 0);
-    self->fileno = NULL; /* the old one's, until the new one is there */
-    Py_XSETREF(self->sock, Py_XNewRef(value));
+    Py_XDECREF(before);
     return 0;
 }
 

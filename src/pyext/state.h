@@ -126,7 +126,7 @@ struct ctrio__state {
     } names;
 #undef X
     PyObject *run_context;     /* GLOBAL_RUN_CONTEXT */
-    PyObject *yield_token;      /* what our coroutines yield to the loop */
+    PyObject *yield_token;     /* what our coroutines yield to the loop */
     PyObject *breaker_view;    /* GLOBAL_PARKING_LOT_BREAKER */
     PyObject *abort_succeeded; /* Abort.SUCCEEDED, Abort.FAILED; with bound.Abort */
     PyObject *abort_failed;
@@ -140,6 +140,7 @@ struct ctrio__state {
     PyObject *partial_type; /* functools.partial; NULL before the first use */
     PyObject *empty_tuple;
     PyObject *opcodes;                        /* see ki.c */
+    uint64_t last_serial;                     /* given to an object whose hash was asked for */
     Py_ssize_t ki_index;                      /* of the mark on code objects */
     struct ctrio__coroutine *free_coroutines; /* chained by `self` */
     Py_ssize_t free_count;
@@ -162,6 +163,10 @@ int ctrio__add_type(PyObject *module, enum ctrio__type_id id, PyType_Spec *spec,
                     const char *name);
 /* Lazily imports `module`.`name` into *slot; borrowed, NULL with an error. */
 PyObject *ctrio__lazy(PyObject **slot, const char *module, const char *name);
+
+/* hash() by the order of asking, never by address, so that sets of our objects are walked in the
+ * same order in every run of a program.  For types whose first field is `uint64_t serial`. */
+Py_hash_t ctrio__hash_by_serial(PyObject *self);
 
 /* One function a file of types: makes them at import. */
 int ctrio__exec_async_function(PyObject *module, struct ctrio__state *state);

@@ -82,7 +82,8 @@ static void answer_foreign_yield(struct ctrio__py_task *task, PyObject *value)
 static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
                                   struct ctrio__outcome *io)
 {
-    if (task->detached != NULL) { /* permanently: the task is over, the coroutine goes on */
+    if (task->detached != NULL && value == task->state->yield_token) {
+        /* permanently: the task is over, the coroutine goes on */
         PyObject *outcome = task->detached;
         task->detached = NULL;
         task->task.state = CTRIO__TASK_RUNNING; /* its wait never was one */

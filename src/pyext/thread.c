@@ -47,7 +47,8 @@ static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     struct cell *self = (struct cell *)type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    if (runner != NULL && runner->opened && !is_machine(runner->os)) /* else a cell would keep its run alive */
+    if (runner != NULL && runner->opened &&
+        !is_machine(runner->os)) /* else a cell would keep its run alive */
         self->runner = (struct ctrio__py_runner *)Py_NewRef(runner);
     CTRIO_ASSERT(atomic_load(&self->cell.posted) == 0);
     return (PyObject *)self;

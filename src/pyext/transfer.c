@@ -337,7 +337,7 @@ static int begin(struct ctrio__coroutine *coro, struct ctrio__py_socket *socket,
         ctrio__send_some_init(op, &socket->socket, asked.buffer, asked.size, asked.flags);
     else
         ctrio__receive_some_init(op, &socket->socket, asked.buffer, asked.size, asked.flags);
-    CTRIO_ASSERT(op->head.base.result == NULL && op->size == asked.size);
+    CTRIO_ASSERT(op->head.base.result == NULL && op->size <= asked.size);
     op->head.base.op.kind = kind;
     return 0;
 }

@@ -318,6 +318,37 @@ static void a_raw_wait_that_refuses_is_asked_once_and_cancelled_later(void)
     is(world.trace, "asked w=ok w=cancelled");
 }
 
+static void remember(struct script_task *self)
+{
+    parked = &self->task;
+}
+
+static void a_sleep_for_ever_that_is_woken_is_a_mistake_of_the_waker(void)
+{
+    static const struct script_step sleeper[] = {CALL(remember), TRY, FOREVER, REPORT, END};
+    static const struct script_step main_task[] = {
+        OPEN_NURSERY(&nursery), SPAWN(&nursery, "s", sleeper), CHECKPOINT,
+        CALL(wake_it),          CLOSE_NURSERY(&nursery),       END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(world.trace, "s=misuse");
+}
+
+static void a_task_without_a_scope_sleeps_like_any_other(void)
+{
+    static const struct script_step main_task[] = {CHECKPOINT, END};
+    struct ctrio__sleep_op op;
+    struct ctrio_task task;
+    struct ctrio__outcome io = {0, NULL};
+    fresh();
+    ctrio__task_init(&task, &script_frontend);
+    ctrio__sleep_op_init(&op, 1.0);
+    op.op.stage = 1; /* it has slept */
+    is((int)op.op.kind->step(&op.op, &task, &io), (int)CTRIO__DONE);
+    is(io.code, 0);
+    is(script_run(main_task), 0);
+}
+
 TAP_MAIN(TEST(a_checkpoint_is_one_of_each), TEST(a_checkpoint_lets_the_others_run),
          TEST(each_kind_looks_as_it_should_for_a_cancellation),
          TEST(a_checkpoint_sees_a_deadline_that_passed_before_its_turn),
@@ -331,4 +362,6 @@ TAP_MAIN(TEST(a_checkpoint_is_one_of_each), TEST(a_checkpoint_lets_the_others_ru
          TEST(an_abandoned_sleep_that_never_began_has_no_timer),
          TEST(a_raw_wait_ends_with_what_it_is_woken_with),
          TEST(a_raw_wait_that_agrees_is_cancelled),
-         TEST(a_raw_wait_that_refuses_is_asked_once_and_cancelled_later))
+         TEST(a_raw_wait_that_refuses_is_asked_once_and_cancelled_later),
+         TEST(a_sleep_for_ever_that_is_woken_is_a_mistake_of_the_waker),
+         TEST(a_task_without_a_scope_sleeps_like_any_other))

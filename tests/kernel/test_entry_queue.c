@@ -110,6 +110,32 @@ static void entries_that_push_entries_let_the_others_run_in_between(void)
 
 static int code_at_end;
 
+static void push_for_ever(struct ctrio__entry *entry, struct ctrio_run *run)
+{
+    (void)entry;
+    (void)run;
+    chain++;
+    code_at_end = push(1, push_for_ever);
+}
+
+static void begin_for_ever(struct script_task *self)
+{
+    (void)self;
+    chain = 0;
+    is(push(1, push_for_ever), 0);
+}
+
+static void entries_that_push_entries_do_not_keep_the_run_alive(void)
+{
+    static const struct script_step main_task[] = {CALL(begin_for_ever), LOOP(5), CHECKPOINT, AGAIN,
+                                                   NOTE("exits"),        END};
+    script_reset();
+    is(script_run(main_task), 0);
+    is(world.trace, "main:exits");
+    ok(chain > 4);
+    is(code_at_end, CTRIO_RUN_FINISHED);
+}
+
 static void push_too_late(struct ctrio__entry *entry, struct ctrio_run *run)
 {
     say_number(entry, run);
@@ -261,6 +287,7 @@ TAP_MAIN(TEST(entries_are_called_in_the_order_in_which_they_came),
          TEST(an_entry_wakes_a_run_in_which_nothing_happens),
          TEST(a_wait_is_not_begun_while_entries_are_pending),
          TEST(entries_that_push_entries_let_the_others_run_in_between),
+         TEST(entries_that_push_entries_do_not_keep_the_run_alive),
          TEST(what_was_accepted_is_called_before_the_run_ends),
          TEST(while_the_queue_closes_the_rest_is_called_and_nothing_more_accepted),
          TEST(what_is_left_when_a_run_is_given_up_is_told_so),

@@ -232,6 +232,35 @@ static void parking_in_a_cancelled_scope_queues_nobody(void)
     ok(!scope.cancelled_caught);
 }
 
+/* An instrument that, told of one task, wakes the next. */
+static void wake_another(struct ctrio_run *run, enum ctrio__hook which, struct ctrio_task *task)
+{
+    (void)run;
+    (void)which;
+    (void)task;
+    if (lot.count > 0)
+        ctrio__lot_unpark_one(&lot);
+}
+
+static void wake_two(struct script_task *self)
+{
+    (void)self;
+    world.run.hooks.task_event = wake_another;
+    world.run.hooks.wanted = CTRIO__HOOK_TASK_SCHEDULED;
+    is(ctrio__lot_unpark(&lot, 2), 1); /* the others were the instrument's */
+    world.run.hooks.wanted = 0;
+    is(lot.count, 0);
+}
+
+static void an_instrument_may_unpark_while_tasks_are_unparked(void)
+{
+    static const struct script_step main_task[] = {THREE_PARKERS, CALL(wake_two),
+                                                   CLOSE_NURSERY(&nursery), END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(world.trace, "a=ok b=ok c=ok");
+}
+
 /* --- at every moment ------------------------------------------------------------------------ */
 
 /* Unparks until both bystanders are through, whatever becomes of the victim. */
@@ -300,5 +329,6 @@ TAP_MAIN(TEST(tasks_wake_in_the_order_in_which_they_parked),
          TEST(a_task_that_exits_breaks_the_lots_it_answers_for),
          TEST(a_task_that_unregisters_breaks_nothing),
          TEST(parking_in_a_cancelled_scope_queues_nobody),
+         TEST(an_instrument_may_unpark_while_tasks_are_unparked),
          TEST(a_cancellation_at_any_moment_loses_no_wake_up),
          TEST(an_op_abandoned_at_any_moment_leaves_no_trace))

@@ -153,9 +153,22 @@ static void an_op_abandoned_at_any_moment_gives_its_permit_back(void)
     ok(script_everywhere(victim_first, init_two, abandon_it, all_permits_are_back) > 15);
 }
 
+static void cancel_and_abandon_it(void)
+{
+    script_cancel_open(&scope);
+    script_abandon_named("victim");
+}
+
+static void an_op_cancelled_and_then_abandoned_gives_back_what_it_had(void)
+{
+    ok(script_everywhere(crowd, init_two, cancel_and_abandon_it, all_permits_are_back) > 15);
+    ok(script_everywhere(victim_first, init_two, cancel_and_abandon_it, all_permits_are_back) > 15);
+}
+
 TAP_MAIN(TEST(permits_are_given_until_none_is_left), TEST(one_too_many_is_a_mistake),
          TEST(without_a_maximum_it_counts_on), TEST(a_permit_goes_to_the_one_who_waits_longest),
          TEST(a_permit_on_its_way_cannot_be_taken_by_another),
          TEST(a_broken_one_admits_nobody_who_would_wait),
          TEST(a_cancellation_at_any_moment_loses_no_permit),
-         TEST(an_op_abandoned_at_any_moment_gives_its_permit_back))
+         TEST(an_op_abandoned_at_any_moment_gives_its_permit_back),
+         TEST(an_op_cancelled_and_then_abandoned_gives_back_what_it_had))

@@ -232,6 +232,26 @@ static void a_run_may_be_given_up_at_any_moment(void)
     ok(script_everywhere(main_task, nothing, give_up_now, it_failed_or_was_over) > 15);
 }
 
+static enum ctrio__step finalize_for_ever(struct ctrio_run *run, struct ctrio__outcome *io)
+{
+    *io = (struct ctrio__outcome){0, NULL};
+    ctrio__task_yield(run->init_task);
+    if (finalized++ == 5)
+        ctrio__run_fail(run, CTRIO_RUN_FINISHED);
+    return CTRIO__PARKED;
+}
+
+static void a_run_may_be_given_up_while_it_finalizes(void)
+{
+    static const struct script_step main_task[] = {CHECKPOINT, END};
+    script_reset();
+    finalized = 0;
+    world.hooks.wanted = CTRIO__HOOK_FINALIZE;
+    world.hooks.finalize = finalize_for_ever;
+    is(script_run(main_task), CTRIO_RUN_FINISHED);
+    is(finalized, 6);
+}
+
 TAP_MAIN(TEST(a_run_at_rest_has_three_tasks), TEST(the_run_shuts_down_from_the_inside_out),
          TEST(a_finalizer_that_fails_is_an_internal_error),
          TEST(the_main_task_s_outcome_is_the_run_s), TEST(system_tasks_are_waited_for),
@@ -240,4 +260,4 @@ TAP_MAIN(TEST(a_run_at_rest_has_three_tasks), TEST(the_run_shuts_down_from_the_i
          TEST(a_failing_main_task_and_a_failing_system_task_give_the_latter),
          TEST(a_main_task_that_cannot_be_spawned_is_the_run_s_outcome),
          TEST(a_run_without_its_entry_queue_fails), TEST(a_run_that_is_given_up_leaves_nothing),
-         TEST(a_run_may_be_given_up_at_any_moment))
+         TEST(a_run_may_be_given_up_at_any_moment), TEST(a_run_may_be_given_up_while_it_finalizes))

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 import ctrio
-from ctrio._ctrio import Cell
+from ctrio._ctrio import Cell, run_scripted  # type: ignore[attr-defined]
 from ctrio.testing import trio_test
 
 
@@ -137,5 +137,22 @@ def test_a_cell_outlives_the_run_that_made_it() -> None:
         return Cell()
 
     cell = ctrio.run(make)
+    cell.post()
+    assert cell.wait()
+
+
+def test_in_a_scripted_run_time_is_the_script_s_and_costs_nothing() -> None:
+    async def main() -> Cell:
+        cell = Cell()
+        begin = ctrio.current_time()
+        assert not cell.wait(1000)
+        assert ctrio.current_time() - begin >= 1000
+        cell.post()
+        assert cell.wait(1000)
+        assert ctrio.current_time() - begin < 2000
+        return cell
+
+    cell = run_scripted(1, None, main)[0]
+    assert not cell.wait(0)  # the script is gone: it is the machine's now
     cell.post()
     assert cell.wait()

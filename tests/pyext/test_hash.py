@@ -1,0 +1,59 @@
+"""Objects hash by the order in which they were asked, never by their address.
+
+Sets and dicts of them are then walked in the same order in every run of a program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+import ctrio
+from ctrio.lowlevel import ParkingLot
+from ctrio.testing import trio_test
+
+MAKERS: dict[str, Callable[[], object]] = {
+    "Event": ctrio.Event,
+    "Lock": ctrio.Lock,
+    "StrictFIFOLock": ctrio.StrictFIFOLock,
+    "Semaphore": lambda: ctrio.Semaphore(1),
+    "Condition": ctrio.Condition,
+    "CapacityLimiter": lambda: ctrio.CapacityLimiter(1),
+    "ParkingLot": ParkingLot,
+    "send channel": lambda: ctrio.open_memory_channel[int](0)[0],
+    "receive channel": lambda: ctrio.open_memory_channel[int](0)[1],
+    "CancelScope": ctrio.CancelScope,
+}
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_the_next_one_asked_has_the_next_number(make: Callable[[], object]) -> None:
+    first, second, third = make(), make(), make()
+    numbers = [hash(third), hash(first), hash(second)]
+    assert numbers == list(range(numbers[0], numbers[0] + 3))
+    assert [hash(third), hash(first), hash(second)] == numbers
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+def test_equality_stays_identity(make: Callable[[], object]) -> None:
+    one, other = make(), make()
+    assert one == one
+    assert one != other
+    assert len({one, other, one}) == 2
+
+
+@trio_test
+async def test_tasks_hash_by_the_order_of_spawning() -> None:
+    tasks = []
+
+    async def note() -> None:
+        tasks.append(ctrio.lowlevel.current_task())
+
+    async with ctrio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(note)
+            await ctrio.testing.wait_all_tasks_blocked()
+        assert isinstance(hash(nursery), int)
+    numbers = [hash(task) for task in tasks]
+    assert numbers == list(range(numbers[0], numbers[0] + 3))

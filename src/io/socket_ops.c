@@ -63,7 +63,6 @@ static void abandon(struct ctrio__op *op, struct ctrio_task *task)
     if (op->stage != CTRIO__STAGE_WAITING || !ctrio__task_waits(task) || leave == NULL)
         return;
     static const struct ctrio__outcome nobody_looks = {CTRIO_CANCELLED, NULL};
-    task->abort_fn = NULL;
     enum ctrio__abort left = leave(task, &nobody_looks);
     CTRIO_ASSERT(left == CTRIO__ABORT_SUCCEEDED);
     (void)left;

@@ -261,7 +261,7 @@ static void abandon(struct ctrio__op *base, struct ctrio_task *task)
     struct ctrio__limiter_op *op = from_op(base);
     struct ctrio_capacity_limiter *limiter = base->object;
     struct ctrio__loan *loan = op->loan;
-    ctrio__lot_leave(task);
+    ctrio__lot_leave_this(&limiter->lot, task);
     if (loan != NULL && lent(loan)) { /* and nobody will ever know */
         ctrio__table_remove(&limiter->borrowers, &loan->node);
         serve(limiter);

@@ -131,8 +131,9 @@ static void wait_abandon(struct ctrio__op *op, struct ctrio_task *task)
     struct ctrio__outcome ignored = {0};
     if (op->stage == CTRIO__STAGE_START) /* it may hold the lock, by an acquire of its own */
         return;
-    ctrio__lot_leave(task);
-    if (ctrio__lock_held_by(lock, task))
+    ctrio__lot_leave_this(&((struct ctrio_condition *)op->object)->lot, task);
+    ctrio__lot_leave_this(&lock->lot, task);
+    if (op->stage != CTRIO__STAGE_WITHDRAWN && ctrio__lock_held_by(lock, task))
         ctrio__lock_release(lock, task, &ignored);
     drop_pending(wait, task);
 }

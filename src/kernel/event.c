@@ -37,8 +37,8 @@ static enum ctrio__step wait_step(struct ctrio__op *op, struct ctrio_task *task,
 
 static void wait_abandon(struct ctrio__op *op, struct ctrio_task *task)
 {
-    (void)op;
-    ctrio__lot_leave(task);
+    struct ctrio_event *event = op->object;
+    ctrio__lot_leave_this(&event->lot, task);
 }
 
 const struct ctrio__op_kind ctrio__event_wait_kind = {

@@ -73,7 +73,7 @@ static void abandon(struct ctrio__op *op, struct ctrio_task *task)
 {
     struct ctrio_lock *lock = op->object;
     struct ctrio__outcome ignored = {0};
-    ctrio__lot_leave(task);
+    ctrio__lot_leave_this(&lock->lot, task);
     bool taken = op->stage == CTRIO__STAGE_YIELDED || op->stage == CTRIO__STAGE_WAITING;
     if (taken && ctrio__lock_held_by(lock, task))
         ctrio__lock_release(lock, task, &ignored);

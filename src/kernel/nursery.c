@@ -154,7 +154,11 @@ static void fold(struct ctrio_nursery *nursery, struct ctrio_task *task, struct 
 static enum ctrio__abort close_abort(struct ctrio_task *task, const struct ctrio__outcome *why)
 {
     struct ctrio_nursery *nursery = task->park_data;
-    CTRIO_ASSERT(nursery->parent == task);
+    CTRIO_ASSERT(nursery->parent == task || why->code == 0);
+    if (why->code == 0) {
+        nursery->parent_waiting = false;
+        return CTRIO__ABORT_SUCCEEDED;
+    }
     if (why->code == CTRIO_INTERRUPTED) {
         struct ctrio__outcome failure = *why;
         task->run->interrupt_pending = false;
@@ -179,8 +183,8 @@ static enum ctrio__step close_begin(struct ctrio_nursery *nursery, struct ctrio_
         ctrio__task_yield(task); /* a schedule point, but no cancel point */
         return CTRIO__PARKED;
     }
-    nursery->parent_waiting = true;
     ctrio__task_park(task, close_abort, nursery);
+    nursery->parent_waiting = true;
     return CTRIO__PARKED;
 }
 

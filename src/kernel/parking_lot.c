@@ -16,11 +16,10 @@ void ctrio__lot_init(struct ctrio_parking_lot *lot, const struct ctrio__frontend
 void ctrio__lot_enter(struct ctrio_parking_lot *lot, struct ctrio_task *task)
 {
     CTRIO_ASSERT(!lot->broken);
-    ctrio__lot_leave(task); /* of a park that was only asked for (enum ctrio__trap) */
+    ctrio__task_withdraw(task);
     ctrio__list_append(&lot->parked, &task->lot_link);
     lot->count++;
     task->lot = lot;
-    task->entering_lot = true;
     CTRIO_ASSERT_SLOW(lot->count == ctrio__list_count(&lot->parked));
 }
 
@@ -113,6 +112,12 @@ void ctrio__lot_leave(struct ctrio_task *task)
     CTRIO_ASSERT_SLOW(lot->count == ctrio__list_count(&lot->parked));
 }
 
+void ctrio__lot_leave_this(struct ctrio_parking_lot *lot, struct ctrio_task *task)
+{
+    if (task->lot == lot)
+        ctrio__lot_leave(task);
+}
+
 void ctrio__lot_breaker_add(struct ctrio_lot_breaker *breaker, struct ctrio_parking_lot *lot,
                             struct ctrio_task *task)
 {
@@ -150,8 +155,7 @@ static enum ctrio__step park_step(struct ctrio__op *op, struct ctrio_task *task,
 
 static void park_abandon(struct ctrio__op *op, struct ctrio_task *task)
 {
-    (void)op;
-    ctrio__lot_leave(task);
+    ctrio__lot_leave_this(op->object, task);
 }
 
 const struct ctrio__op_kind ctrio__park_kind = {

@@ -19,6 +19,8 @@ size_t ctrio__lot_repark(struct ctrio_parking_lot *lot, struct ctrio_parking_lot
 void ctrio__lot_break(struct ctrio_parking_lot *lot, struct ctrio_task *task);
 /* An op leaves the lot it is parked in (its abort function, or abandoned); no-op if not there. */
 void ctrio__lot_leave(struct ctrio_task *task);
+/* The same for an op that is abandoned, whose task may be in another lot by now. */
+void ctrio__lot_leave_this(struct ctrio_parking_lot *lot, struct ctrio_task *task);
 /* For ops that park with an abort function of their own: only the queue; ctrio__task_park comes
  * next. */
 void ctrio__lot_enter(struct ctrio_parking_lot *lot, struct ctrio_task *task);

@@ -82,10 +82,20 @@ void ctrio__op_abandon(struct ctrio__op *op, struct ctrio_task *task)
     if (op->kind->abandon != NULL)
         op->kind->abandon(op, task);
     ctrio__lot_leave(task);
-    if (ctrio__task_waits(task) && task->abort_fn != NULL) {
-        task->abort_fn = ctrio__abort_simply; /* the op's own would look for the op */
+    if (ctrio__task_waits(task)) {
+        if (task->abort_fn != NULL)
+            task->abort_fn = ctrio__abort_simply; /* the op's own would look for the op */
         task->park_data = NULL;
     }
-    if (task->state == CTRIO__TASK_RUNNING)
-        task->trap = CTRIO__TRAP_NONE; /* it was driven by hand: the task does not park */
+    if (task->state == CTRIO__TASK_RUNNING) { /* it was driven by hand: the task does not park */
+        task->trap = CTRIO__TRAP_NONE;
+        task->abort_fn = NULL;
+    }
+}
+
+void ctrio__op_abandon_withdrawn(struct ctrio__op *op, struct ctrio_task *task)
+{
+    op->stage = CTRIO__STAGE_WITHDRAWN;
+    if (op->kind->abandon != NULL)
+        op->kind->abandon(op, task);
 }

@@ -17,6 +17,7 @@ enum { /* stages; an op's own start at CTRIO__STAGE_OWN */
        CTRIO__STAGE_YIELDED,    /* the attempt succeeded; a schedule point */
        CTRIO__STAGE_WAITING,    /* parked by park() */
        CTRIO__STAGE_OWN,
+       CTRIO__STAGE_WITHDRAWN = 255, /* only during kind->abandon */
 };
 /* The head of an op that is driven so.  kind->step is ctrio__primitive_step.
  * attempt(): on >= 0, its result, it may leave a value in io->value.
@@ -36,4 +37,7 @@ enum ctrio__step ctrio__primitive_retry(struct ctrio__op *op, struct ctrio_task 
 /* Takes an op that will not be stepped again out of the queues, whatever its stage; the task's
  * wake stays as it is if it is already on the run queue.  Calls kind->abandon. */
 void ctrio__op_abandon(struct ctrio__op *op, struct ctrio_task *task);
+/* The same of an op whose task has asked for something else since (ctrio__task_withdraw): only
+ * what it owns is given back, and what the task waits in now is left alone. */
+void ctrio__op_abandon_withdrawn(struct ctrio__op *op, struct ctrio_task *task);
 #endif

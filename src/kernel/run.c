@@ -48,6 +48,7 @@ static void free_left_over_tasks(struct ctrio_run *run)
         struct ctrio_task *task = ctrio__task_from(at, run_link);
         ctrio__list_unlink(&task->scope_link);
         task->scope = NULL;
+        task->abort_fn = NULL; /* whatever it asks has gone with the run */
         if (task->nursery != NULL) {
             ctrio__list_unlink(&task->nursery_link);
             task->nursery->child_count--;

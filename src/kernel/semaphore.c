@@ -58,7 +58,7 @@ static void abandon(struct ctrio__op *op, struct ctrio_task *task)
     bool got = op->stage == CTRIO__STAGE_YIELDED;
     if (op->stage == CTRIO__STAGE_WAITING)
         got = task->state == CTRIO__TASK_RUNNABLE && task->wake.code >= 0;
-    ctrio__lot_leave(task);
+    ctrio__lot_leave_this(&semaphore->lot, task);
     if (got)
         ctrio__semaphore_release(semaphore);
 }

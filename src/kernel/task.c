@@ -28,8 +28,10 @@ void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *fro
 static void enqueue(struct ctrio_task *task, struct ctrio__outcome wake)
 {
     struct ctrio_run *run = task->run;
-    if (run->ready == NULL) /* the run is closed; what is left of it wakes nobody */
+    if (run->ready == NULL) { /* the run is closed; what is left of it wakes nobody */
+        ctrio__wake_drop(task->frontend, &wake);
         return;
+    }
     CTRIO_ASSERT(run->ready_count < run->ready_capacity);
     CTRIO_ASSERT(run->ready_count + run->batch_count < run->tasks_living + 1);
     task->state = CTRIO__TASK_RUNNABLE;
@@ -78,12 +80,38 @@ int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task, struct ctr
     return 0;
 }
 
+/* Off the run queue again: it was woken while it still ran (by hand-driven code). */
+static void unqueue(struct ctrio_run *run, struct ctrio_task *task)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < run->ready_count; i++)
+        if (run->ready[i] != task)
+            run->ready[kept++] = run->ready[i];
+    CTRIO_ASSERT(kept == run->ready_count - 1);
+    run->ready_count = kept;
+    task->state = CTRIO__TASK_RUNNING;
+    ctrio__wake_drop(task->frontend, &task->wake);
+}
+
+void ctrio__task_withdraw(struct ctrio_task *task)
+{
+    static const struct ctrio__outcome withdrawn = {0, NULL};
+    if (task->trap != CTRIO__TRAP_PARK)
+        return;
+    ctrio__abort_fn *abort_fn = task->abort_fn;
+    task->trap = CTRIO__TRAP_NONE;
+    task->abort_fn = NULL;
+    if (task->state == CTRIO__TASK_RUNNABLE)
+        unqueue(task->run, task);
+    else if (abort_fn != NULL)
+        abort_fn(task, &withdrawn);
+    CTRIO_ASSERT(!ctrio__list_linked(&task->lot_link));
+}
+
 void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data)
 {
     CTRIO_ASSERT(task->run->current == task);
-    if (!task->entering_lot)
-        ctrio__lot_leave(task); /* of a park that was only asked for (enum ctrio__trap) */
-    task->entering_lot = false;
+    ctrio__task_withdraw(task);
     task->trap = CTRIO__TRAP_PARK;
     task->abort_fn = abort_fn;
     task->park_data = park_data;
@@ -92,8 +120,8 @@ void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *
 void ctrio__task_yield(struct ctrio_task *task)
 {
     CTRIO_ASSERT(task->run->current == task);
+    ctrio__task_withdraw(task);
     task->trap = CTRIO__TRAP_YIELD;
-    task->abort_fn = NULL;
 }
 
 void ctrio__task_settle(struct ctrio_task *task)
@@ -104,8 +132,7 @@ void ctrio__task_settle(struct ctrio_task *task)
     task->trap = CTRIO__TRAP_NONE;
     task->schedule_points++;
     if (trap == CTRIO__TRAP_YIELD) {
-        if (task->state == CTRIO__TASK_RUNNING)
-            enqueue(task, (struct ctrio__outcome){0, NULL});
+        enqueue(task, (struct ctrio__outcome){0, NULL});
         return;
     }
     task->cancel_points++;
@@ -220,6 +247,7 @@ static bool abandon_nurseries(struct ctrio_task *task)
             ctrio__container(task->nurseries.next, struct ctrio_nursery, sibling);
         nursery->closed = true;
         nursery->parent = NULL;
+        nursery->parent_waiting = false; /* it closes it by hand, perhaps, and has not finished */
         any = true;
         struct ctrio__reason *reason =
             task->frontend->reason_make(CTRIO__PARENT_EXITED, task, NULL);
@@ -238,10 +266,10 @@ static void deliver_final(struct ctrio_task *task, struct ctrio__outcome *final)
         if (final->code < 0) {
             run->fatal = *final;
             ctrio__run_fail(run, final->code);
+            *final = (struct ctrio__outcome){0, NULL};
         } else if (run->tasks_living != 0) { /* of a nursery that its task has left behind */
             ctrio__run_fail(run, CTRIO_MISUSE);
         }
-        *final = (struct ctrio__outcome){0, NULL};
     } else {
         if (task == run->main_task) {
             run->main_outcome = *final;
@@ -258,33 +286,18 @@ static void deliver_final(struct ctrio_task *task, struct ctrio__outcome *final)
         run->finished = task;
 }
 
-/* Woken while it still ran (by hand-driven code), and now it ends: nobody may run it again. */
-static void unqueue(struct ctrio_run *run, struct ctrio_task *task)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < run->ready_count; i++)
-        if (run->ready[i] != task)
-            run->ready[kept++] = run->ready[i];
-    CTRIO_ASSERT(kept == run->ready_count - 1);
-    run->ready_count = kept;
-    ctrio__wake_drop(task->frontend, &task->wake);
-}
-
 void ctrio__task_exit(struct ctrio_task *task, struct ctrio__outcome *final)
 {
     struct ctrio_run *run = task->run;
     CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING || task->state == CTRIO__TASK_RUNNABLE);
-    if (task->state == CTRIO__TASK_RUNNABLE)
-        unqueue(run, task);
-    task->abort_fn = NULL;
-    ctrio__lot_leave(task);
+    ctrio__task_withdraw(task);
     task->state = CTRIO__TASK_EXITED;
     bool abandoned = abandon_nurseries(task);
     ctrio__lot_break_all(task);
     if (abandoned)
         task->frontend->misnested(CTRIO__NURSERY_CLOSED_BEFORE_TASK, task, NULL, NULL, final);
     else if (task->scope != NULL && task->scope->abandoned && task->scope->parent == NULL)
-        task->frontend->misnested(CTRIO__SCOPE_CLOSED_BEFORE_TASK, task, task->scope, NULL, final);
+        task->frontend->misnested(CTRIO__SCOPE_CLOSED_BEFORE_TASK, task, NULL, NULL, final);
     ctrio__task_enter_scope(task, NULL);
     ctrio__list_unlink(&task->run_link);
     run->tasks_living--;

@@ -10,7 +10,9 @@
 enum ctrio__abort { CTRIO__ABORT_SUCCEEDED, CTRIO__ABORT_FAILED };
 /* Called at most once per park, when a cancellation or an interrupt reaches the task.  SUCCEEDED:
  * the op has forgotten the task and the kernel wakes it with *why (which passes to the wake).
- * FAILED: the op still owes it exactly one reschedule.  [may run foreign code] */
+ * FAILED: the op still owes it exactly one reschedule.  [may run foreign code]
+ * why->code 0: the park was only asked for (enum ctrio__trap), and the task goes on without it: the
+ * op forgets the task in any case, and runs no foreign code. */
 typedef enum ctrio__abort ctrio__abort_fn(struct ctrio_task *task,
                                           const struct ctrio__outcome *why);
 
@@ -53,7 +55,6 @@ struct ctrio_task { /* the head of a front end's own task struct */
     uint32_t cancel_points, schedule_points;
     enum ctrio__task_state state;
     enum ctrio__trap trap; /* meaningful only while running */
-    bool entering_lot;     /* has just been queued in `lot`, and parks next */
     bool system;           /* protected from interrupts by default */
     bool may_continue;     /* this step's coroutine is the task's own: shortcuts allowed */
 };
@@ -70,6 +71,9 @@ int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task,
 void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data);
 /* A schedule point: the running task is queued again at once and wakes with code 0. */
 void ctrio__task_yield(struct ctrio_task *task);
+/* The running task takes back what it has asked for: the op forgets it, or the wake that has come
+ * meanwhile is dropped.  Whatever asks anew does so first. */
+void ctrio__task_withdraw(struct ctrio_task *task);
 /* The loop has the task back from a step that answered PARKED: does what it asked for. */
 void ctrio__task_settle(struct ctrio_task *task);
 /* Parked, or about to be. */

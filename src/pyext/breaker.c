@@ -29,6 +29,8 @@ static struct registration *find(struct ctrio__lot_head *head, const struct ctri
 static void end_registration(struct registration *registration)
 {
     struct ctrio__lot_head *head = registration->head;
+    CTRIO_ASSERT(ctrio__list_linked(&registration->of_lot));
+    CTRIO_ASSERT(registration->breaker.lot == ctrio__lot_of(head));
     ctrio__lot_breaker_remove(&registration->breaker);
     ctrio__list_unlink(&registration->of_lot);
     ctrio__free(registration);
@@ -39,6 +41,7 @@ static void end_registration(struct registration *registration)
 static void note(struct ctrio__lot_head *head, struct ctrio_task *task)
 {
     struct ctrio__py_task *object = ctrio__py_task_from(task);
+    CTRIO_ASSERT(task->frontend == &ctrio__python);
     struct ctrio__py_lock *lock = (struct ctrio__py_lock *)head;
     PyObject *by = ctrio__lot_broken_by(head);
     if (by == NULL || PyList_Append(by, (PyObject *)object) < 0)

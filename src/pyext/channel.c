@@ -76,6 +76,7 @@ static int close_end(PyObject *self)
 {
     struct ctrio__channel *channel = channel_of(self);
     struct ctrio__state *state = ctrio__state_of(self);
+    CTRIO_ASSERT(channel == &ctrio__end_of(self)->state->channel);
     if (end_of(self)->closed)
         return 0;
     if (ctrio__may_wake(state, first_waiting(&channel->senders)) < 0 ||
@@ -217,6 +218,7 @@ static int send_parse(struct ctrio__coroutine *coro, PyObject *const *args, Py_s
 /* The reference of the call becomes the op's. */
 static int send_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *Py_UNUSED(task))
 {
+    CTRIO_ASSERT(coro->arg != NULL);
     ctrio__channel_send_op_init(&coro->op.channel, end_of(coro->self), coro->arg);
     coro->arg = NULL;
     return 0;
@@ -243,6 +245,7 @@ static PyObject *receive_nowait(PyObject *self, PyObject *Py_UNUSED(ignored))
     int code = ctrio__channel_receive_nowait(end_of(self), &item);
     if (code < 0)
         return ctrio__raise_code(state, code, NULL);
+    CTRIO_ASSERT(item != NULL);
     return item;
 }
 
@@ -253,6 +256,7 @@ static int receive_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *P
 }
 static PyObject *receive_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
 {
+    CTRIO_ASSERT(io->code < 0 || io->value != NULL);
     if (io->code >= 0)
         return io->value;
     return ctrio__raise(ctrio__state_of_coro(coro), io);

@@ -16,6 +16,7 @@ static struct ctrio__py_condition *condition_of(PyObject *self)
 static struct ctrio__py_lock *lock_of(PyObject *self)
 {
     CTRIO_ASSERT(condition_of(self)->lock != NULL);
+    CTRIO_ASSERT(condition_of(self)->condition.lock == &condition_of(self)->lock->lock);
     return condition_of(self)->lock;
 }
 

@@ -90,6 +90,7 @@ int ctrio__delegate(struct ctrio__coroutine *coro, PyObject *awaitable)
 
 PyObject *ctrio__delegate_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
 {
+    (void)coro;
     CTRIO_ASSERT(ctrio__delegated(coro));
     PyObject *value = io->value;
     bool raised = io->code < 0;

@@ -191,6 +191,8 @@ static int acquire_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *t
 static PyObject *acquire_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
 {
     struct ctrio__state *state = ctrio__state_of_coro(coro);
+    CTRIO_ASSERT(coro->op.limiter.borrower == NULL);
+    CTRIO_ASSERT(coro->op.limiter.loan == NULL);
     if (io->code >= 0)
         Py_RETURN_NONE;
     if (io->code == CTRIO_FOREIGN && io->value == NULL)
@@ -253,6 +255,7 @@ static PyObject *get_pending(PyObject *self, void *Py_UNUSED(closure))
         struct ctrio_task *task = ctrio__container(at, struct ctrio_task, lot_link);
         struct ctrio__limiter_op *op = task->park_data;
         CTRIO_ASSERT(task->frontend == &ctrio__python);
+        CTRIO_ASSERT(op->loan != NULL && op->loan->op == op);
         if (PyDict_SetItem(dict, (PyObject *)ctrio__py_task_from(task), op->loan->borrower) < 0)
             Py_CLEAR(dict);
     }

@@ -52,17 +52,10 @@ static int drop_no_value(PyObject *self, PyObject **value)
 static PyObject *current_locals(PyObject *self)
 {
     struct ctrio__py_runner *runner = ctrio__peek_runner(ctrio__state_of(self));
-    if (runner == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "Cannot be used outside of a run context");
-        return NULL;
-    }
-    if (runner->locals == NULL) {
-        PyObject *made = PyDict_New();
-        if (made == NULL)
-            return NULL;
-        Py_XSETREF(runner->locals, made);
-    }
-    return runner->locals;
+    if (runner != NULL && runner->locals != NULL)
+        return runner->locals;
+    PyErr_SetString(PyExc_RuntimeError, "Cannot be used outside of a run context");
+    return NULL;
 }
 
 /* Its value, else the default; borrowed; NULL with an error, or without one: it has none. */
@@ -82,6 +75,7 @@ static PyObject *token_make(PyTypeObject *type, PyObject *var, PyObject *previou
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
+    CTRIO_ASSERT(Py_IS_TYPE(var, ctrio__state_of_type(type)->types[TYPE_RUN_VAR]));
     token_of(self)->var = Py_NewRef(var);
     token_of(self)->previous = Py_XNewRef(previous);
     return self;

@@ -66,6 +66,7 @@ PyObject *ctrio__lock_acquire_now(struct ctrio__state *state, struct ctrio__py_l
 {
     struct ctrio__py_task *task = ctrio__current_task(state);
     struct ctrio__outcome out = {0, NULL};
+    CTRIO_ASSERT(ctrio__is_lock(&lock->head));
     if (task == NULL)
         return NULL;
     int code = ctrio__lock_acquire_nowait(&lock->lock, &task->task, &out);
@@ -76,6 +77,7 @@ PyObject *ctrio__lock_release_now(struct ctrio__state *state, struct ctrio__py_l
 {
     struct ctrio__py_task *task = ctrio__current_task(state);
     struct ctrio__outcome out = {0, NULL};
+    CTRIO_ASSERT(ctrio__is_lock(&lock->head));
     if (task == NULL || ctrio__may_wake(state, ctrio__lot_first(&lock->lock.lot)) < 0)
         return NULL;
     int code = ctrio__lock_release(&lock->lock, &task->task, &out);
@@ -103,8 +105,10 @@ PyObject *ctrio__lock_finish(struct ctrio__coroutine *coro, struct ctrio__outcom
         Py_RETURN_NONE;
     if (io->code != CTRIO_BROKEN_RESOURCE)
         return ctrio__raise(state, io);
-    return ctrio__raise_owner_exited(
-        state, ctrio__container(coro->op.op.object, struct ctrio__py_lock, lock));
+    struct ctrio__py_lock *lock = ctrio__container(coro->op.op.object, struct ctrio__py_lock, lock);
+    CTRIO_ASSERT(ctrio__is_lock(&lock->head));
+    CTRIO_ASSERT(lock->lock.lot.broken);
+    return ctrio__raise_owner_exited(state, lock);
 }
 
 /* --- the types --------------------------------------------------------------------- */

@@ -48,6 +48,7 @@ PyObject *ctrio__lot_view(struct ctrio__lot_head *head)
     PyTypeObject *type = ctrio__state_of(head)->types[TYPE_LOT];
     if (Py_IS_TYPE((PyObject *)head, type))
         return Py_NewRef(head);
+    CTRIO_ASSERT(head->view == NULL || home_of(head->view) == head);
     if (head->view != NULL)
         return Py_NewRef(head->view);
     PyObject *view = lot_make(type, head); /* may run a collection, which may come here */

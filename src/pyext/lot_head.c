@@ -16,7 +16,8 @@ void ctrio__lot_head_init(struct ctrio__lot_head *head)
 int ctrio__lot_head_traverse(struct ctrio__lot_head *head, visitproc visit, void *arg)
 {
     Py_VISIT(head->broken_by);
-    Py_VISIT(head->moved);
+    for (Py_ssize_t i = 0; head->moved != NULL && i < PyList_GET_SIZE(head->moved); i++)
+        Py_VISIT(PyList_GET_ITEM(head->moved, i));
     return 0;
 }
 
@@ -60,6 +61,8 @@ void ctrio__lot_head_close(struct ctrio__lot_head *head)
 
 int ctrio__lot_moving(struct ctrio__lot_head *from, struct ctrio__lot_head *to)
 {
+    CTRIO_ASSERT(ctrio__lot_of(from)->frontend == &ctrio__python);
+    CTRIO_ASSERT(ctrio__lot_of(to)->frontend == &ctrio__python);
     if (from == to)
         return 0;
     forget_empty(from);
@@ -67,6 +70,7 @@ int ctrio__lot_moving(struct ctrio__lot_head *from, struct ctrio__lot_head *to)
         PyObject *list = PyList_New(0); /* may run a collection, which may come here */
         if (list == NULL)
             return -1;
+        PyObject_GC_UnTrack(list); /* or the collector might clear it before the coroutines */
         Py_XSETREF(from->moved, list);
     }
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(from->moved); i++)

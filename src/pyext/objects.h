@@ -124,6 +124,9 @@ struct ctrio__thread {
     struct ctrio__state *state;
     PyObject *runner, *task; /* owned; NULL: not set */
 };
+#if defined(__GNUC__) && defined(__ELF__) /* a read, not a call of the dynamic linker */
+__attribute__((tls_model("initial-exec")))
+#endif
 extern _Thread_local struct ctrio__thread ctrio__thread;
 
 /* Borrowed; NULL without an error when there is none. */

@@ -318,6 +318,38 @@ static PyObject *cancelled_str(PyObject *self)
     return text;
 }
 
+static PyObject *or_none(PyObject *field)
+{
+    return field != NULL ? field : Py_None;
+}
+static PyObject *cancelled_repr(PyObject *self)
+{
+    struct ctrio__cancelled *cancelled = (struct ctrio__cancelled *)self;
+    return PyUnicode_FromFormat("Cancelled(source=%R, source_task=%R, reason=%R)",
+                                or_none(cancelled->source), or_none(cancelled->source_task),
+                                or_none(cancelled->reason));
+}
+/* The fields, unless somebody has assigned others. */
+static PyObject *get_args(PyObject *self, void *Py_UNUSED(closure))
+{
+    struct ctrio__cancelled *cancelled = (struct ctrio__cancelled *)self;
+    PyObject *args = cancelled->base.args;
+    if (args != NULL && PyTuple_GET_SIZE(args) != 0)
+        return Py_NewRef(args);
+    return PyTuple_Pack(3, or_none(cancelled->source), or_none(cancelled->source_task),
+                        or_none(cancelled->reason));
+}
+static int set_args(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
+{
+    PyObject *args = value != NULL ? PySequence_Tuple(value) : NULL;
+    if (value == NULL)
+        PyErr_SetString(PyExc_TypeError, "args may not be deleted");
+    if (args == NULL)
+        return -1;
+    Py_XSETREF(((struct ctrio__cancelled *)self)->base.args, args);
+    return 0;
+}
+
 static int cancelled_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct ctrio__cancelled *cancelled = (struct ctrio__cancelled *)self;
@@ -348,7 +380,11 @@ static PyMemberDef cancelled_members[] = {
     {"source_task", T_OBJECT, offsetof(struct ctrio__cancelled, source_task), 0, NULL},
     {"reason", T_OBJECT, offsetof(struct ctrio__cancelled, reason), 0, NULL},
     {NULL, 0, 0, 0, NULL}};
+static PyGetSetDef cancelled_getset[] = {{"args", get_args, set_args, NULL, NULL},
+                                         {NULL, NULL, NULL, NULL, NULL}};
 static PyType_Slot cancelled_slots[] = {{Py_tp_init, cancelled_init},
+                                        {Py_tp_repr, cancelled_repr},
+                                        {Py_tp_getset, cancelled_getset},
                                         {Py_tp_str, cancelled_str},
                                         {Py_tp_members, cancelled_members},
                                         {Py_tp_traverse, cancelled_traverse},

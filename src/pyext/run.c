@@ -112,6 +112,7 @@ enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__out
 
 static int make_system(struct ctrio__py_runner *runner, struct ctrio__system *system)
 {
+    system->init = &((struct ctrio__py_task *)runner->init_task)->task;
     struct ctrio_nursery **nurseries[] = {&system->entry_nursery, &system->system_nursery,
                                           &system->main_nursery};
     struct ctrio_cancel_scope **scopes[] = {&system->entry_scope, &system->system_scope,
@@ -152,14 +153,13 @@ static struct ctrio__py_task *make_init_task(struct ctrio__py_runner *runner)
 
 int ctrio__runner_start(struct ctrio__py_runner *runner)
 {
-    struct ctrio__system system = {NULL};
+    struct ctrio__system system;
     struct ctrio__py_task *init = make_init_task(runner);
     if (init == NULL)
         return -1;
     runner->init_task = (PyObject *)init;
     if (make_system(runner, &system) < 0)
         return -1;
-    system.init = &init->task;
     Py_INCREF(init);
     if (ctrio__run_start(&runner->run, &system) < 0) {
         Py_DECREF(init);
@@ -254,9 +254,19 @@ static void call_quietly(PyObject *object, const char *method)
         PyErr_SetRaisedException(error);
 }
 
+/* A run that broke down leaves the init task's coroutine unfinished.  Its op borrows the
+ * nurseries, which go before it does, and one that never began is nobody's mistake to hear of. */
+static void close_init(struct ctrio__py_runner *runner)
+{
+    struct ctrio__py_task *init = (struct ctrio__py_task *)runner->init_task;
+    if (init != NULL && init->coro != NULL)
+        call_quietly(init->coro, "close");
+}
+
 static void shut_down(struct ctrio__py_runner *runner)
 {
     ctrio__wakeup_remove(runner);
+    close_init(runner);
     if (runner->opened) {
         ctrio__run_close(&runner->run);
         runner->opened = false;

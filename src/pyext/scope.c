@@ -81,6 +81,13 @@ int ctrio__scope_enter(struct ctrio__py_scope *self, struct ctrio__py_task *task
                         "Each CancelScope may only be used for a single 'with' block");
         return -1;
     }
+    if (self->scope.relative_deadline != INFINITY) { /* read here: the clock may be Python's */
+        double now;
+        if (ctrio__clock_read((struct ctrio__py_runner *)task->runner, &now) < 0)
+            return -1;
+        self->scope.deadline = now + self->scope.relative_deadline;
+        self->scope.relative_deadline = INFINITY;
+    }
     ctrio__scope_hold(self);
     ctrio__scope_open(&self->scope, &task->task);
     return 0;

@@ -23,6 +23,7 @@ int ctrio__may_wake(const struct ctrio__state *state, const struct ctrio_task *f
 {
     if (first == NULL)
         return 0;
+    CTRIO_ASSERT(ctrio__task_waits(first));
     struct ctrio__py_runner *runner = ctrio__current_runner(state);
     if (runner == NULL)
         return -1;
@@ -66,6 +67,7 @@ int ctrio__parse_count(PyObject *count, size_t waiting, size_t *out)
     *out = number < 0 ? 0 : (size_t)number;
     if (*out > waiting)
         *out = waiting;
+    CTRIO_ASSERT(*out <= waiting);
     return 0;
 }
 

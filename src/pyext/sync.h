@@ -14,7 +14,8 @@ struct ctrio__lot_head {
     uint64_t serial;     /* its hash; 0: nobody has asked yet (module.c) */
     PyObject *view;      /* the ParkingLot that shows our lot; borrowed; NULL: nobody looks */
     PyObject *broken_by; /* list of tasks, the first is who broke it; NULL: empty */
-    PyObject *moved;     /* list of objects to whose lots tasks of ours moved; NULL: none */
+    PyObject *moved;     /* list of objects to whose lots tasks of ours moved; NULL: none.
+                          * Our own: the collector does not know it, only what is in it. */
     struct ctrio_list registrations; /* breakers that Python code has added, see breaker.c */
 };
 struct ctrio__py_lot { /* ParkingLot: one of its own, or a view of another object's */

@@ -123,8 +123,7 @@ static PyObject *move_on_after(PyObject *module, PyObject *args, PyObject *kwarg
 }
 static PyObject *fail_at(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    return fail_make(PyModule_GetState(module),
-                     make_scope(module, args, kwargs, "fail_at", false));
+    return fail_make(PyModule_GetState(module), make_scope(module, args, kwargs, "fail_at", false));
 }
 static PyObject *fail_after(PyObject *module, PyObject *args, PyObject *kwargs)
 {

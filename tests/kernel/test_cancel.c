@@ -105,6 +105,16 @@ static void forgetting_twice_does_no_harm(void)
     is((int)outer.state, (int)CTRIO_SCOPE_UNENTERED);
 }
 
+static void a_guest_without_a_tick_hook_moves_deadlines_too(void)
+{
+    static const struct script_step main_task[] = {OPEN_SCOPE(&outer),  TRY, FOREVER, REPORT,
+                                                   CLOSE_SCOPE(&outer), END};
+    fresh();
+    world.guest = true;
+    outer.deadline = 2.0;
+    expect(main_task, "main=cancelled");
+}
+
 /* --- the tree -------------------------------------------------------------------------------- */
 
 static void cancellation_flows_down_and_stops_at_a_shield(void)
@@ -217,6 +227,9 @@ static void tree_checks(struct script_task *self)
     inner.run = NULL;
     ok(!ctrio__scope_tree_valid(root));
     inner.run = self->task.run;
+    inner.state = CTRIO_SCOPE_CLOSED;
+    ok(!ctrio__scope_tree_valid(root));
+    inner.state = CTRIO_SCOPE_OPEN;
     self->task.scope = &middle;
     ok(!ctrio__scope_tree_valid(root));
     self->task.scope = &inner;
@@ -334,6 +347,16 @@ static void equal_deadlines_expire_in_the_order_of_opening(void)
     expect(main_task, "a=cancelled b=cancelled c=cancelled");
 }
 
+static void a_cancelled_scope_with_a_passed_deadline_keeps_its_reason(void)
+{
+    static const struct script_step main_task[] = {
+        CANCEL(&outer), OPEN_SCOPE(&outer),  TRY, CHECKPOINT,
+        REPORT_REASON,  CLOSE_SCOPE(&outer), END};
+    fresh();
+    outer.deadline = -1.0;
+    expect(main_task, "main=cancelled(explicit)");
+}
+
 static void asks_cancel_called(struct script_task *self)
 {
     (void)self;
@@ -431,6 +454,7 @@ TAP_MAIN(TEST(a_cancelled_scope_swallows_its_own_cancellation),
          TEST(a_scope_cancelled_before_it_opens_is_cancelled_at_once),
          TEST(a_scope_lets_other_failures_through),
          TEST(a_nursery_swallows_what_its_own_scope_has_sent), TEST(forgetting_twice_does_no_harm),
+         TEST(a_guest_without_a_tick_hook_moves_deadlines_too),
          TEST(cancellation_flows_down_and_stops_at_a_shield),
          TEST(an_inner_scope_does_not_swallow_what_an_outer_one_sent),
          TEST(with_both_cancelled_the_outer_one_gets_it),
@@ -440,6 +464,7 @@ TAP_MAIN(TEST(a_cancelled_scope_swallows_its_own_cancellation),
          TEST(a_relative_deadline_counts_from_the_opening),
          TEST(a_deadline_can_be_moved_while_it_is_open),
          TEST(equal_deadlines_expire_in_the_order_of_opening),
+         TEST(a_cancelled_scope_with_a_passed_deadline_keeps_its_reason),
          TEST(asking_lets_a_passed_deadline_take_effect),
          TEST(the_effective_deadline_is_the_nearest_that_is_visible),
          TEST(in_guest_mode_a_new_next_deadline_asks_for_a_tick))

@@ -208,6 +208,36 @@ static void an_abandoned_scope_takes_its_cancellation_out_of_a_group(void)
     ok(!outer.cancelled_caught);
 }
 
+static void close_outer_of_a_tree(struct script_task *self)
+{
+    struct ctrio__outcome io = {0, NULL};
+    ctrio__scope_close(&outer, &self->task, &io);
+    is(io.code, CTRIO_MISUSE);
+    ok(middle.abandoned);
+    ok(inner.abandoned);
+    ok(other.abandoned);
+    ok(!outer.abandoned);
+}
+
+static void all_that_is_below_a_closed_scope_is_abandoned(void)
+{
+    static const struct script_step a[] = {OPEN_SCOPE(&middle), OPEN_SCOPE(&inner),   TRY, FOREVER,
+                                           CLOSE_SCOPE(&inner), CLOSE_SCOPE(&middle), END};
+    static const struct script_step b[] = {OPEN_SCOPE(&other), TRY, FOREVER, CLOSE_SCOPE(&other),
+                                           END};
+    static const struct script_step main_task[] = {OPEN_SCOPE(&outer),
+                                                   OPEN_NURSERY(&nursery),
+                                                   SPAWN(&nursery, "a", a),
+                                                   SPAWN(&nursery, "b", b),
+                                                   CHECKPOINT,
+                                                   CALL(close_outer_of_a_tree),
+                                                   CLOSE_NURSERY(&nursery),
+                                                   REPORT,
+                                                   END};
+    fresh();
+    expect(main_task, "main=ok");
+}
+
 static void a_group_of_nothing_but_cancellations_is_swallowed(void)
 {
     static struct script_nursery deep;
@@ -303,6 +333,78 @@ static void a_shield_that_falls_while_the_cancellation_spreads_lets_it_in(void)
     expect(main_task, "s=cancelled e=cancelled"); /* in the order in which they were told */
 }
 
+/* The same with the shielded one still to be looked at. */
+static void a_shield_that_falls_before_the_cancellation_gets_there_lets_it_in(void)
+{
+    static const struct script_step main_task[] = {OPEN_NURSERY(&nursery),
+                                                   SPAWN(&nursery, "s", behind_shield),
+                                                   SPAWN(&nursery, "e", evil),
+                                                   CHECKPOINT,
+                                                   CANCEL(&nursery.scope),
+                                                   CLOSE_NURSERY(&nursery),
+                                                   END};
+    fresh();
+    on_abort_do = unshields_middle;
+    expect(main_task, "s=cancelled e=cancelled");
+}
+
+static void shields_nursery(struct ctrio_task *task)
+{
+    (void)task;
+    ctrio__scope_set_shield(&nursery.scope, true);
+}
+
+/* The cancellation is taken back while it is still on its way to the others. */
+static void a_shield_that_goes_up_while_the_cancellation_spreads_stops_it(void)
+{
+    static const struct script_step holds[] = {OPEN_SCOPE(&middle),  TRY, SLEEP(1.0), REPORT,
+                                               CLOSE_SCOPE(&middle), END};
+    static const struct script_step main_task[] = {OPEN_SCOPE(&outer),
+                                                   OPEN_NURSERY(&nursery),
+                                                   SPAWN(&nursery, "h", holds),
+                                                   SPAWN(&nursery, "e", evil),
+                                                   CHECKPOINT,
+                                                   CANCEL(&outer),
+                                                   CLOSE_NURSERY(&nursery),
+                                                   CLOSE_SCOPE(&outer),
+                                                   END};
+    fresh();
+    on_abort_do = shields_nursery;
+    expect(main_task, "e=cancelled h=ok");
+    ok(ctrio__list_empty(&world.run.todo));
+}
+
+static void closes_nursery_scope_of_main(struct ctrio_task *task)
+{
+    struct ctrio__outcome io = {0, NULL};
+    (void)task;
+    ctrio__scope_close(&nursery.scope, world.run.main_task, &io);
+    is(io.code, 0);
+}
+
+/* What is inside goes to limbo though the cancellation had not reached it. */
+static void a_scope_closed_while_its_children_wait_to_be_told_leaves_them_cancelled(void)
+{
+    static const struct script_step holds[] = {
+        OPEN_SCOPE(&middle), OPEN_SCOPE(&other),   TRY, SLEEP(1.0), REPORT,
+        CLOSE_SCOPE(&other), CLOSE_SCOPE(&middle), END};
+    static const struct script_step main_task[] = {OPEN_NURSERY(&nursery),
+                                                   SPAWN(&nursery, "h", holds),
+                                                   SPAWN(&nursery, "e", evil),
+                                                   CHECKPOINT,
+                                                   CANCEL(&nursery.scope),
+                                                   TRY,
+                                                   CLOSE_NURSERY(&nursery),
+                                                   REPORT,
+                                                   END};
+    fresh();
+    on_abort_do = closes_nursery_scope_of_main;
+    is(script_run(main_task), 0);
+    is(script_said("h=cancelled"), 1);
+    is(script_said("e=cancelled"), 1);
+    is(script_said("main=misuse"), 1);
+}
+
 static void closes_inner(struct ctrio_task *task)
 {
     struct ctrio__outcome io = {0, NULL};
@@ -326,6 +428,71 @@ static void a_scope_may_be_closed_while_a_cancellation_spreads_through_it(void)
     fresh();
     on_abort_do = closes_inner;
     expect(main_task, "b=cancelled(explicit) e=cancelled");
+}
+
+/* --- front ends that do things ------------------------------------------------------------- */
+
+static struct ctrio__frontend meddler;
+static int closings;
+
+static void drop_and_close(struct ctrio__outcome *outcome)
+{
+    script_frontend.outcome_drop(outcome);
+    if (closings++ == 0)
+        ctrio__scope_forget(&outer);
+}
+
+static void meddle(struct script_task *self)
+{
+    meddler = script_frontend;
+    meddler.outcome_drop = drop_and_close;
+    closings = 0;
+    self->task.frontend = &meddler;
+}
+
+static void a_front_end_may_close_the_scope_while_it_is_closing(void)
+{
+    static const struct script_step main_task[] = {
+        CALL(meddle), OPEN_SCOPE(&outer), CANCEL(&outer), CHECKPOINT, CLOSE_SCOPE(&outer), REPORT,
+        END};
+    fresh();
+    expect(main_task, "main=ok");
+    is((int)outer.state, (int)CTRIO_SCOPE_CLOSED);
+}
+
+static void misnested_and_close(enum ctrio__misnesting which, struct ctrio_task *task,
+                                struct ctrio_cancel_scope *scope, struct ctrio_cancel_scope *inside,
+                                struct ctrio__outcome *io)
+{
+    script_frontend.misnested(which, task, scope, inside, io);
+    if (scope == &outer)
+        ctrio__scope_forget(scope);
+}
+
+static void meddle_with_misnesting(struct script_task *self)
+{
+    meddler = script_frontend;
+    meddler.misnested = misnested_and_close;
+    self->task.frontend = &meddler;
+}
+
+static void a_front_end_may_close_the_scope_when_told_of_misnesting(void)
+{
+    static const struct script_step main_task[] = {OPEN_SCOPE(&outer),
+                                                   OPEN_SCOPE(&inner),
+                                                   CALL(meddle_with_misnesting),
+                                                   TRY,
+                                                   CLOSE_SCOPE(&outer),
+                                                   REPORT,
+                                                   TRY,
+                                                   CHECKPOINT,
+                                                   REPORT,
+                                                   CLOSE_SCOPE(&inner),
+                                                   END};
+    fresh();
+    is(script_run(main_task), CTRIO_MISUSE); /* it ends in limbo, as in any misnesting */
+    is(world.trace, "main=misuse main=cancelled");
+    is(how(CTRIO__SCOPE_CLOSED_BEFORE_TASK), 1);
 }
 
 /* --- a million ------------------------------------------------------------------------------- */
@@ -409,9 +576,15 @@ TAP_MAIN(TEST(a_scope_under_another_parent_feels_its_cancellation),
          TEST(scopes_in_a_scope_that_is_closed_around_them_go_to_limbo),
          TEST(a_child_spawned_after_that_is_born_cancelled),
          TEST(an_abandoned_scope_takes_its_cancellation_out_of_a_group),
+         TEST(all_that_is_below_a_closed_scope_is_abandoned),
          TEST(a_group_of_nothing_but_cancellations_is_swallowed),
          TEST(an_abort_function_may_cancel_and_shield_all_it_likes),
          TEST(a_shield_that_falls_while_the_cancellation_spreads_lets_it_in),
+         TEST(a_shield_that_falls_before_the_cancellation_gets_there_lets_it_in),
+         TEST(a_shield_that_goes_up_while_the_cancellation_spreads_stops_it),
+         TEST(a_scope_closed_while_its_children_wait_to_be_told_leaves_them_cancelled),
+         TEST(a_front_end_may_close_the_scope_while_it_is_closing),
+         TEST(a_front_end_may_close_the_scope_when_told_of_misnesting),
          TEST(a_scope_may_be_closed_while_a_cancellation_spreads_through_it),
          BIG_TEST(a_million_nested_scopes_need_no_recursion),
          BIG_TEST(a_million_sibling_scopes_are_cancelled_at_once))

@@ -179,6 +179,40 @@ static void a_hook_may_order_batches_instead(void)
     ok(batches >= 6);
 }
 
+static void two_that_wake_at_once_are_a_choice_too(void)
+{
+    static const struct script_step sleeper[] = {SLEEP(1.0), NOTE("x"), END};
+    static const struct script_step main_task[] = {
+        OPEN_NURSERY(&nursery), SPAWN(&nursery, "a", sleeper), SPAWN(&nursery, "b", sleeper),
+        CLOSE_NURSERY(&nursery), END};
+    fresh();
+    told.chooser = (struct ctrio__chooser){as_told, true};
+    told.answer = 0;
+    world.chooser = &told.chooser;
+    is(script_run(main_task), 0);
+    is(world.trace, "a:x b:x");
+}
+
+/* As a simulator may: events arrive between two steps of a batch. */
+static void a_turn_may_begin_before_the_last_batch_is_used_up(void)
+{
+    struct ctrio__io_events none = {NULL, 0};
+    char order[64];
+    fresh();
+    script_open(three_of_them);
+    while (ctrio__run_alive(&world.run)) {
+        size_t left = world.run.batch_count;
+        is(ctrio__run_timeout(&world.run) >= 0.0, true);
+        ctrio__run_begin(&world.run, &none);
+        if (left > 0)
+            is(world.run.batch_count, left); /* nothing overtakes it */
+        ctrio__run_step(&world.run);
+    }
+    is(script_close(), 0);
+    names(order, sizeof order);
+    is(order, "abcabcabcabcabcabc");
+}
+
 /* --- the wait -------------------------------------------------------------------------------- */
 
 static const struct script_step reader[] = {TRY, WAIT_IO(3, CTRIO__READABLE), REPORT, END};
@@ -395,122 +429,6 @@ static void timers_fire_in_order_and_may_change_others(void)
     is((char *)fired, "13");
 }
 
-/* --- interrupts ------------------------------------------------------------------------------ */
-
-static void interrupt(struct script_task *self)
-{
-    (void)self;
-    world.run.interrupt_pending = true;
-    ctrio__run_deliver_interrupt(&world.run);
-}
-
-static const struct script_step interrupter[] = {CHECKPOINT, CALL(interrupt), END};
-
-static void an_interrupt_reaches_the_main_task_where_it_waits(void)
-{
-    static const struct script_step main_task[] = {
-        SYSTEM_SPAWN("i", interrupter), TRY, FOREVER, REPORT, CHECKPOINT, REPORT, END};
-    fresh();
-    is(script_run(main_task), 0);
-    is(world.trace, "main=interrupted main=ok");
-    ok(!world.run.interrupt_pending);
-}
-
-static void an_interrupt_comes_before_a_cancellation_and_passes_shields(void)
-{
-    static const struct script_step main_task[] = {FRESH_SCOPE(&scope),
-                                                   SHIELD(&scope, 1),
-                                                   CANCEL(&scope),
-                                                   CALL(interrupt),
-                                                   TRY,
-                                                   CHECKPOINT,
-                                                   REPORT,
-                                                   TRY,
-                                                   CHECKPOINT,
-                                                   REPORT_REASON,
-                                                   CLOSE_SCOPE(&scope),
-                                                   END};
-    fresh();
-    is(script_run(main_task), 0);
-    is(world.trace, "main=interrupted main=cancelled(explicit)");
-}
-
-static void an_interrupt_is_no_reason_for_a_cancellation_that_follows(void)
-{
-    static const struct script_step main_task[] = {FRESH_SCOPE(&scope),
-                                                   CALL(interrupt),
-                                                   TRY,
-                                                   CHECKPOINT,
-                                                   REPORT,
-                                                   CANCEL(&scope),
-                                                   TRY,
-                                                   CHECKPOINT,
-                                                   REPORT_REASON,
-                                                   CLOSE_SCOPE(&scope),
-                                                   END};
-    fresh();
-    is(script_run(main_task), 0);
-    is(world.trace, "main=interrupted main=cancelled(explicit)");
-}
-
-static void an_interrupt_waits_until_the_main_task_can_be_interrupted(void)
-{
-    static const struct script_step main_task[] = {
-        CALL(interrupt), SHIELDED_CHECKPOINT, REPORT, TRY, IF_CANCELLED, REPORT, END};
-    fresh();
-    is(script_run(main_task), 0);
-    is(world.trace, "main=ok main=interrupted");
-}
-
-static void an_interrupt_reaches_a_sleep_whose_time_has_come(void)
-{
-    static const struct script_step main_task[] = {CALL(interrupt), TRY, SLEEP_UNTIL(-1.0), REPORT,
-                                                   END};
-    fresh();
-    is(script_run(main_task), 0);
-    is(world.trace, "main=interrupted");
-}
-
-static void other_tasks_are_not_interrupted(void)
-{
-    static const struct script_step other[] = {CALL(interrupt), CHECKPOINT, REPORT,
-                                               SLEEP(1.0),      REPORT,     END};
-    static const struct script_step main_task[] = {OPEN_NURSERY(&nursery),
-                                                   SPAWN(&nursery, "o", other),
-                                                   SHIELDED_CHECKPOINT,
-                                                   TRY,
-                                                   FOREVER,
-                                                   REPORT,
-                                                   CLOSE_NURSERY(&nursery),
-                                                   END};
-    fresh();
-    is(script_run(main_task), 0);
-    is(world.trace, "o=ok main=interrupted o=ok");
-}
-
-static void an_interrupt_after_the_main_task_is_left_for_who_ends_the_run(void)
-{
-    static const struct script_step late[] = {TRY, FOREVER, CALL(interrupt), END};
-    static const struct script_step main_task[] = {SYSTEM_SPAWN("late", late), CHECKPOINT, END};
-    fresh();
-    is(script_run(main_task), 0);
-    ok(world.run.interrupt_pending);
-}
-
-static void without_an_interrupt_there_is_nothing_to_deliver(void)
-{
-    fresh();
-    if (script_open(three_of_them) == 0)
-        ctrio__run_deliver_interrupt(&world.run);
-    world.run.interrupt_pending = true;
-    ctrio__run_deliver_interrupt(&world.run); /* there is no main task yet */
-    ok(world.run.interrupt_pending);
-    world.run.interrupt_pending = false;
-    while (script_turn())
-        ;
-    is(script_close(), 0);
-}
-
 /* --- guest mode ------------------------------------------------------------------------------ */
 
 static int ticks;
@@ -552,6 +470,8 @@ TAP_MAIN(TEST(a_batch_runs_forwards_or_backwards_by_the_seed),
          TEST(task_by_task_the_first_choice_is_the_order_of_waking),
          TEST(task_by_task_a_woken_task_may_run_at_once),
          TEST(task_by_task_any_in_the_middle_may_run), TEST(a_hook_may_order_batches_instead),
+         TEST(two_that_wake_at_once_are_a_choice_too),
+         TEST(a_turn_may_begin_before_the_last_batch_is_used_up),
          TEST(a_ready_handle_wakes_its_task), TEST(a_wait_for_a_handle_can_be_cancelled),
          TEST(instruments_see_each_wait_and_its_timeout),
          TEST(while_something_is_runnable_nobody_waits),
@@ -560,12 +480,4 @@ TAP_MAIN(TEST(a_batch_runs_forwards_or_backwards_by_the_seed),
          TEST(a_backend_that_does_not_open_is_the_result),
          TEST(a_failed_run_stops_at_once_with_the_first_failure),
          TEST(timers_fire_in_order_and_may_change_others),
-         TEST(an_interrupt_reaches_the_main_task_where_it_waits),
-         TEST(an_interrupt_comes_before_a_cancellation_and_passes_shields),
-         TEST(an_interrupt_is_no_reason_for_a_cancellation_that_follows),
-         TEST(an_interrupt_waits_until_the_main_task_can_be_interrupted),
-         TEST(an_interrupt_reaches_a_sleep_whose_time_has_come),
-         TEST(other_tasks_are_not_interrupted),
-         TEST(an_interrupt_after_the_main_task_is_left_for_who_ends_the_run),
-         TEST(without_an_interrupt_there_is_nothing_to_deliver),
          TEST(a_guest_run_asks_for_a_tick_when_it_becomes_runnable))

@@ -395,6 +395,72 @@ static void closing_another_task_s_nursery_is_an_error(void)
     is(how(CTRIO__NURSERY_OUT_OF_ORDER), 1);
 }
 
+static void left_child_fails_late(struct script_task *self)
+{
+    (void)self;
+    script_cancel_open(&inner);
+}
+
+static void a_child_that_fails_after_all_was_folded_fails_for_nobody(void)
+{
+    static const struct script_step stubborn[] = {
+        OPEN_SCOPE(&inner), SHIELD(&inner, 1), TRY, FOREVER, FAIL(7), CLOSE_SCOPE(&inner), END};
+    static const struct script_step leaver[] = {OPEN_NURSERY(&second),
+                                                SPAWN(&second, "a", stubborn),
+                                                SPAWN(&second, "f", fails),
+                                                TRY,
+                                                CHECKPOINT,
+                                                TRY,
+                                                CHECKPOINT,
+                                                END};
+    static const struct script_step main_task[] = {OPEN_NURSERY(&nursery),
+                                                   SPAWN(&nursery, "l", leaver),
+                                                   TRY,
+                                                   CLOSE_NURSERY(&nursery),
+                                                   REPORT,
+                                                   TRY,
+                                                   CLOSE_NURSERY(&second),
+                                                   REPORT,
+                                                   CALL(left_child_fails_late),
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   REPORT,
+                                                   END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(world.trace, "main=group main=group main=ok");
+}
+
+static void close_target_scope(struct script_task *self)
+{
+    struct ctrio__outcome io = {0, NULL};
+    ctrio__scope_close(&nursery.scope, &self->task, &io);
+    is(io.code, 0);
+}
+
+static void a_child_that_starts_into_a_scope_long_closed_goes_to_limbo(void)
+{
+    static const struct script_step child[] = {WAIT(&event), STARTED, TRY, CHECKPOINT, REPORT, END};
+    static const struct script_step starter[] = {TRY, START(&nursery, "s", child), REPORT, END};
+    static const struct script_step main_task[] = {OPEN_NURSERY(&second),
+                                                   OPEN_NURSERY(&nursery),
+                                                   SPAWN(&second, "x", starter),
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   CALL(close_target_scope),
+                                                   SET(&event),
+                                                   TRY,
+                                                   CLOSE_NURSERY(&nursery),
+                                                   REPORT,
+                                                   CLOSE_NURSERY(&second),
+                                                   END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(script_said("s=cancelled"), 1);
+    is(script_said("x=ok"), 1);
+    is(script_said("main=misuse"), 1);
+}
+
 /* As an async generator that is finalised elsewhere does. */
 static void a_nursery_left_behind_may_be_closed_by_another_task(void)
 {
@@ -462,4 +528,6 @@ TAP_MAIN(TEST(start_waits_until_the_child_has_started),
          TEST(closing_the_outer_one_first_is_an_error), TEST(closing_one_too_often_is_an_error),
          TEST(closing_another_task_s_nursery_is_an_error),
          TEST(a_nursery_left_behind_may_be_closed_by_another_task),
+         TEST(a_child_that_fails_after_all_was_folded_fails_for_nobody),
+         TEST(a_child_that_starts_into_a_scope_long_closed_goes_to_limbo),
          TEST(a_nursery_whose_close_is_abandoned_is_left_behind))

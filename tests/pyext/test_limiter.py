@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import math
 import re
+import sys
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -286,6 +287,16 @@ async def test_cycles_through_borrowers_are_collected() -> None:
     assert [ref() for ref in refs] == [None, None]
 
 
+def test_a_limiter_forgets_the_total_it_had() -> None:
+    total = 10**20
+    limiter = ctrio.CapacityLimiter(total)
+    before = sys.getrefcount(total)
+    for _ in range(10):
+        limiter.total_tokens = 1
+        limiter.total_tokens = total
+    assert sys.getrefcount(total) == before
+
+
 @trio_test
 async def test_a_borrower_dies_with_its_loan() -> None:
     limiter = ctrio.CapacityLimiter(2)
@@ -295,6 +306,14 @@ async def test_a_borrower_dies_with_its_loan() -> None:
     del borrower
     assert ref() is not None
     limiter.release_on_behalf_of(Borrower(1))
+    assert ref() is None
+    borrower = Borrower(3)
+    ref = weakref.ref(borrower)
+    limiter.total_tokens = 0
+    with pytest.raises(ctrio.WouldBlock):
+        limiter.acquire_on_behalf_of_nowait(borrower)
+    limiter.total_tokens = 2
+    del borrower
     assert ref() is None
     borrower = Borrower(2)
     ref = weakref.ref(borrower)

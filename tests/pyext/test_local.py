@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import sys
 import weakref
 from typing import Any
 
@@ -37,6 +38,19 @@ def test_a_variable_has_a_name_and_perhaps_a_default() -> None:
     assert RunVar("x") != RunVar("x")
 
 
+def test_a_variable_keeps_its_name() -> None:
+    class Name(str):
+        """Can be weakly referenced."""
+
+    name = Name("x")
+    ref = weakref.ref(name)
+    var = RunVar[int](name)
+    del name
+    assert var._name is ref()
+    del var
+    assert ref() is None
+
+
 @trio_test
 async def test_get_prefers_the_value_to_the_argument_to_the_default() -> None:
     var = RunVar[int]("x")
@@ -52,6 +66,23 @@ async def test_get_prefers_the_value_to_the_argument_to_the_default() -> None:
     with pytest.raises(LookupError):
         var.get(nothing)
     assert with_default.get(nothing) == 3
+
+
+@trio_test
+async def test_asking_leaves_no_references() -> None:
+    var = RunVar("x", int)
+    nothing: Any = RunVar("x")._default
+    objects = [int, nothing, var]
+    before = [sys.getrefcount(one) for one in objects]
+    for default in (int, nothing, str):
+        assert var.get(default)
+        var.reset(var.set(default))
+        assert var.get(default) is int
+        RunVarToken._create(var, nothing)
+    del default
+    var._default, var._name  # noqa: B018
+    ctrio.lowlevel.current_task()._runner._locals.clear()
+    assert [sys.getrefcount(one) for one in objects] == before
 
 
 @trio_test

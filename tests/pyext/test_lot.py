@@ -233,6 +233,22 @@ async def test_the_garbage_of_moved_tasks_is_collected() -> None:
         nursery.cancel_scope.cancel()
 
 
+@trio_test
+async def test_a_cycle_through_a_moved_coroutine_is_collected() -> None:
+    lock, lot = ctrio.Lock(), ParkingLot()
+    lock.acquire_nowait()
+    for _ in range(2):  # so that what is older than the coroutine leads to it
+        coro = lock._lot.park()
+        next(coro.__await__())
+        lock._lot.repark(lot)
+    lock.coro = coro  # type: ignore[attr-defined]
+    refs: list[weakref.ref[Any]] = [weakref.ref(one) for one in (lock, lot, coro)]
+    del lock, lot, coro
+    gc.collect()
+    gc.collect()  # what the first one emptied
+    assert [ref() for ref in refs] == [None] * 3
+
+
 # --- lots of other objects ------------------------------------------------------------
 
 

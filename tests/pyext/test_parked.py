@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from types import CoroutineType
+from typing import Any
 
 import pytest
 
@@ -293,6 +295,36 @@ async def test_what_a_woken_coroutine_leaves_goes_to_the_next(
         await wait_all_tasks_blocked()
         assert not nursery.child_tasks
     assert case.count() == 0
+
+
+def cycle_of(start: Callable[[Any], Awaitable[object]]) -> weakref.ref[Item]:
+    """Park a coroutine to which only what it was given refers; nobody closes it."""
+    item = Item()
+    item.coro = start(item)  # type: ignore[attr-defined]
+    next(item.coro.__await__())  # type: ignore[attr-defined]
+    return weakref.ref(item)
+
+
+@trio_test
+async def test_an_item_that_refers_to_its_sender_is_collected() -> None:
+    send, _ = ctrio.open_memory_channel[Item](0)
+    ref = cycle_of(send.send)
+    assert ref() is not None
+    assert send.statistics().tasks_waiting_send == 1
+    gc.collect()
+    assert ref() is None
+    assert send.statistics().tasks_waiting_send == 0
+
+
+@trio_test
+async def test_a_borrower_that_refers_to_who_asked_is_collected() -> None:
+    limiter = ctrio.CapacityLimiter(0)
+    ref = cycle_of(limiter.acquire_on_behalf_of)
+    assert ref() is not None
+    assert len(limiter._pending_borrowers) == 1
+    gc.collect()
+    assert ref() is None
+    assert limiter._pending_borrowers == {}
 
 
 @each_case

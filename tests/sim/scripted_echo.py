@@ -86,8 +86,8 @@ def run(seed: int, before: Callable[[], None] = int) -> tuple[list[int], int, in
     return result
 
 
-# The numbers of Linux's system calls: memory, what an allocator may lock, exit; close, dup
-# (fcntl's too) and getsockname.
+# The numbers of Linux's system calls: memory, what an allocator may lock, exit; close,
+# dup (fcntl's too) and getsockname.
 ALLOWED = {
     "x86_64": (9, 10, 11, 12, 25, 28, 202, 231, 3, 32, 72, 51),
     "aarch64": (222, 226, 215, 214, 216, 233, 98, 94, 57, 23, 25, 204),
@@ -95,7 +95,7 @@ ALLOWED = {
 
 
 def seal() -> None:
-    """Ask the kernel to end this process at any call that is not in ALLOWED (seccomp)."""
+    """Have the kernel end this process at any call not in ALLOWED (seccomp)."""
     allowed = ALLOWED[platform.machine()]
     code = [struct.pack("HBBI", 0x20, 0, 0, 0)]  # load the number of the call
     for number in allowed:
@@ -111,7 +111,7 @@ def seal() -> None:
 
 def main() -> None:
     """Run once to fill every cache, and once more shut in."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # else ours is put in place and removed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # or run() puts a handler in place
     first = run(1)
     ctypes.CDLL(None).prctl  # noqa: B018  # what seal() needs is there
     again = run(1, seal if sys.argv[1:] == ["sealed"] else int)

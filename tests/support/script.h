@@ -114,6 +114,8 @@ struct script_world {
     size_t steps, turns, moments;
     struct script_nursery old[32]; /* for start(): they may outlive their tasks */
     size_t old_count;
+    struct ctrio_nursery *left_behind[32]; /* released while they still held failures */
+    size_t left_behind_count;
     size_t tasks_living; /* structs of ours */
     size_t items_dropped, failures_dropped, lots_broken, scopes_released, adopted;
     size_t misnested[CTRIO__NURSERY_OUT_OF_ORDER + 1];
@@ -158,6 +160,7 @@ int script_spawn(struct ctrio_nursery *nursery, const char *name, const struct s
 struct ctrio__reason *script_reason(enum ctrio__source source);
 void script_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *script_code_name(int code);
+void script_describe(const struct ctrio__outcome *outcome, char *text, size_t size);
 void script_open_nursery(struct script_task *self, struct script_nursery *nursery);
 
 /* --- steps ---------------------------------------------------------------------------------- */

@@ -76,7 +76,7 @@ static int io_wait(struct ctrio__io *base, intptr_t handle, enum ctrio__io_inter
 {
     struct script_io *io = from_io(base);
     struct script_io_op *op = task->park_data;
-    if (waiter(io, handle, interest) != NULL)
+    if (waiter(io, handle, (int)interest) != NULL)
         return CTRIO_BUSY_RESOURCE;
     ctrio__list_append(&io->waiting, &op->link);
     ctrio__task_park(task, stop_waiting, op);
@@ -117,7 +117,7 @@ static void io_process_events(struct ctrio__io *base, const struct ctrio__io_eve
 {
     struct script_io *io = from_io(base);
     for (int i = 0; i < events->count; i++) {
-        struct script_io_op *op = waiter(io, io->ready[i].handle, io->ready[i].interest);
+        struct script_io_op *op = waiter(io, io->ready[i].handle, (int)io->ready[i].interest);
         if (op != NULL)
             wake(op, 0);
     }

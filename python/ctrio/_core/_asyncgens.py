@@ -131,7 +131,7 @@ class AsyncGenerators:
         assert len(runner.tasks) == 2
         self.alive = set(self.alive)
         # Let the finalizers that are in the entry queue by now run.
-        runner.entry_queue.run_sync_soon(_ctrio.reschedule, runner.init_task)
+        runner.entry_queue.run_sync_soon(runner.reschedule, runner.init_task)
         await _ctrio.wait_task_rescheduled(_never_aborted)
         self.alive.update(self.too_late)
         self.too_late.clear()

@@ -25,6 +25,12 @@ struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObjec
                                         PyObject *context, PyObject *name, bool system);
 /* A step of a task, the front end's resume. */
 enum ctrio__step ctrio__py_resume(struct ctrio_task *task, struct ctrio__outcome *io);
+/* Something was yielded that is not ours: an asyncio future, say.  *answer is to be thrown in at
+ * the next step, for which the task is queued. */
+void ctrio__answer_foreign_yield(struct ctrio__py_task *task, PyObject *value, PyObject **answer);
+/* coro.throw(*exception) as a step; takes the exception. */
+PySendResult ctrio__throw_into(struct ctrio__state *state, PyObject *coro, PyObject **exception,
+                               PyObject **value);
 
 /* scope.c */
 PyObject *ctrio__scope_make(struct ctrio__state *state);
@@ -74,8 +80,8 @@ PyObject *ctrio__runner_statistics(struct ctrio__py_runner *runner);
 PyObject *ctrio__spawn_system(struct ctrio__py_runner *runner, PyObject *const *args,
                               Py_ssize_t nargs, PyObject *kwnames);
 /* traps.c: reschedule(task, next_send=None) */
-PyObject *ctrio__reschedule(struct ctrio__state *state, PyObject *const *args, Py_ssize_t nargs,
-                            PyObject *kwnames);
+PyObject *ctrio__reschedule(struct ctrio__py_runner *runner, PyObject *const *args,
+                            Py_ssize_t nargs, PyObject *kwnames);
 /* token.c */
 PyObject *ctrio__token_make(struct ctrio__py_runner *runner, enum ctrio__type_id type);
 /* module.c: everything that bind() must have given is there */

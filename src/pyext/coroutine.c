@@ -61,7 +61,10 @@ static void abandon(struct ctrio__coroutine *coro)
     struct ctrio_task *kernel_task = &task->task;
     coro->task = NULL;
     coro->state = CORO_RUNNING; /* until release() */
-    ctrio__op_abandon(&coro->op.op, kernel_task);
+    if (task->asked_by == coro)
+        ctrio__op_abandon(&coro->op.op, kernel_task);
+    else
+        ctrio__op_abandon_withdrawn(&coro->op.op, kernel_task);
     Py_DECREF(task);
 }
 
@@ -113,6 +116,7 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     coro->state = CORO_PARKED;
     if (coro->task == NULL)
         coro->task = (struct ctrio__py_task *)Py_NewRef(task);
+    coro->task->asked_by = coro;
     *result = coro->yield_value != NULL ? coro->yield_value : Py_NewRef(task->state->yield_token);
     coro->yield_value = NULL;
     return PYGEN_NEXT;
@@ -163,7 +167,7 @@ static PySendResult later_step(struct ctrio__coroutine *coro, PyObject *sent, Py
         Py_DECREF(task);
         return PYGEN_RETURN;
     }
-    if (!task->has_wake || ctrio__peek_task(task->state) != task) {
+    if (!task->has_wake || task->asked_by != coro || ctrio__peek_task(task->state) != task) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this coroutine was resumed by somebody else than the Trio scheduler, "
                         "while it was waiting for something to happen");

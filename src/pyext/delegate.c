@@ -24,7 +24,8 @@ static PyObject *iterator_of(PyObject *awaitable)
     return iterator;
 }
 
-static enum ctrio__step inner_step(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
+static enum ctrio__step inner_step(struct ctrio__coroutine *coro, struct ctrio__py_task *task,
+                                   struct ctrio__outcome *io)
 {
     PyObject *value = NULL;
     PyObject *inner = Py_NewRef(coro->arg2);
@@ -33,6 +34,7 @@ static enum ctrio__step inner_step(struct ctrio__coroutine *coro, struct ctrio__
     if (result == PYGEN_NEXT) {
         CTRIO_ASSERT(coro->yield_value == NULL);
         coro->yield_value = value;
+        coro->op.op.object = (void *)(uintptr_t)task->asked_by;
         return CTRIO__PARKED;
     }
     if (result == PYGEN_RETURN)
@@ -50,10 +52,11 @@ static enum ctrio__step delegate_step(struct ctrio__op *op, struct ctrio_task *k
         CTRIO_ASSERT(!task->has_wake);
         task->wake = *io;
         task->has_wake = true;
+        task->asked_by = op->object;
     }
     op->stage = CTRIO__STAGE_OWN;
     *io = (struct ctrio__outcome){0, NULL};
-    return inner_step(ctrio__coroutine_of(op), io);
+    return inner_step(ctrio__coroutine_of(op), task, io);
 }
 
 /* Whatever the inner one waits for, it leaves: it is closed as an abandoned coroutine is. */
@@ -61,8 +64,9 @@ static void delegate_abandon(struct ctrio__op *op, struct ctrio_task *task)
 {
     struct ctrio__coroutine *coro = ctrio__coroutine_of(op);
     PyObject *error = PyErr_GetRaisedException();
-    (void)task;
     CTRIO_ASSERT(coro->arg2 != NULL);
+    if (op->stage != CTRIO__STAGE_WITHDRAWN)
+        ctrio__py_task_from(task)->asked_by = op->object;
     PyObject *close = PyObject_GetAttr(coro->arg2, ctrio__state_of_coro(coro)->names.close);
     PyObject *result = close != NULL ? PyObject_CallNoArgs(close) : NULL;
     if (result == NULL && close == NULL)

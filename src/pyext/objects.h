@@ -35,6 +35,7 @@ struct ctrio__py_task {
     PyObject *detached;          /* an outcome: the task is to exit with it */
     PyObject *weakrefs;
     PyObject *step_coro, *step_context; /* of this step; only compared */
+    const void *asked_by;               /* the coroutine that parked or yielded last; compared */
     struct ctrio__outcome wake;         /* what this step was woken with, until an op takes it */
     bool has_wake;
     bool poisoned; /* a nonsense was assigned to _schedule_points */
@@ -100,6 +101,8 @@ struct ctrio__py_runner {
     PyObject *instruments;
     PyObject *locals;                /* dict RunVar -> value */
     PyObject *asyncgens, *finalizer; /* AsyncGenerators; its coroutine during shutdown */
+    PyObject *finalizer_throws;      /* answer to a foreign yield of the finaliser's */
+    const void *finalizer_asked_by;  /* the coroutine it waits in; only compared */
     PyObject *token, *entry_queue;   /* made when asked for */
     PyObject *idempotent;            /* dict (fn, args) -> None, queued */
     PyObject *failure;               /* what broke the run: becomes a TrioInternalError */

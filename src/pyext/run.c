@@ -96,12 +96,19 @@ enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__out
     } else { /* the wake-up is for what the finaliser waits in */
         task->wake = *io;
         task->has_wake = true;
+        task->asked_by = runner->finalizer_asked_by;
     }
     *io = (struct ctrio__outcome){0, NULL};
     PySendResult result = PYGEN_ERROR;
-    if (runner->finalizer != NULL)
+    if (runner->finalizer_throws != NULL)
+        result = ctrio__throw_into(runner->state, runner->finalizer, &runner->finalizer_throws,
+                                   &value);
+    else if (runner->finalizer != NULL)
         result = PyIter_Send(runner->finalizer, Py_None, &value);
+    if (result == PYGEN_NEXT && value != runner->state->yield_token)
+        ctrio__answer_foreign_yield(task, value, &runner->finalizer_throws);
     Py_XDECREF(value);
+    runner->finalizer_asked_by = task->asked_by;
     if (result == PYGEN_NEXT)
         return CTRIO__PARKED;
     if (result == PYGEN_ERROR)

@@ -124,7 +124,7 @@ static PyObject *runner_spawn(PyObject *self, PyObject *const *args, Py_ssize_t 
 static PyObject *runner_reschedule(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                    PyObject *kwnames)
 {
-    return ctrio__reschedule(runner_of(self)->state, args, nargs, kwnames);
+    return ctrio__reschedule(runner_of(self), args, nargs, kwnames);
 }
 static PyObject *runner_time(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
@@ -156,6 +156,7 @@ static int runner_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(runner->locals);
     Py_VISIT(runner->asyncgens);
     Py_VISIT(runner->finalizer);
+    Py_VISIT(runner->finalizer_throws);
     Py_VISIT(runner->token);
     Py_VISIT(runner->entry_queue);
     Py_VISIT(runner->idempotent);
@@ -182,6 +183,7 @@ static int runner_clear(PyObject *self)
     Py_CLEAR(runner->locals);
     Py_CLEAR(runner->asyncgens);
     Py_CLEAR(runner->finalizer);
+    Py_CLEAR(runner->finalizer_throws);
     Py_CLEAR(runner->token);
     Py_CLEAR(runner->entry_queue);
     Py_CLEAR(runner->idempotent);

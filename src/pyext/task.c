@@ -14,12 +14,13 @@ static struct ctrio__py_task *task_of(PyObject *self)
 
 /* --- one step ---------------------------------------------------------------------- */
 
-static PySendResult throw_into(struct ctrio__py_task *task, PyObject *coro, PyObject **value)
+PySendResult ctrio__throw_into(struct ctrio__state *state, PyObject *coro, PyObject **exception,
+                               PyObject **value)
 {
-    PyObject *exception = task->throw_next;
-    task->throw_next = NULL;
-    *value = PyObject_CallMethodOneArg(coro, task->state->names.throw_, exception);
-    Py_DECREF(exception);
+    PyObject *thrown = *exception;
+    *exception = NULL;
+    *value = PyObject_CallMethodOneArg(coro, state->names.throw_, thrown);
+    Py_DECREF(thrown);
     if (*value != NULL)
         return PYGEN_NEXT;
     if (!PyErr_ExceptionMatches(PyExc_StopIteration))
@@ -42,7 +43,7 @@ static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
     task->step_context = context;
     if (PyContext_Enter(context) == 0) {
         if (task->throw_next != NULL)
-            result = throw_into(task, coro, value);
+            result = ctrio__throw_into(task->state, coro, &task->throw_next, value);
         else
             result = PyIter_Send(coro, Py_None, value);
         if (PyContext_Exit(context) < 0) {
@@ -63,8 +64,7 @@ static void drop_wake(struct ctrio__py_task *task)
     ctrio__wake_drop(&ctrio__python, &task->wake);
 }
 
-/* Something was yielded that is not ours: an asyncio future, say.  It gets an error thrown in. */
-static void answer_foreign_yield(struct ctrio__py_task *task, PyObject *value)
+void ctrio__answer_foreign_yield(struct ctrio__py_task *task, PyObject *value, PyObject **answer)
 {
     PyObject *text = PyUnicode_FromFormat(
         "trio.run received unrecognized yield message %R. Are you trying to use a library "
@@ -75,7 +75,8 @@ static void answer_foreign_yield(struct ctrio__py_task *task, PyObject *value)
     Py_XDECREF(text);
     if (error == NULL)
         error = PyErr_GetRaisedException();
-    task->throw_next = error;
+    CTRIO_ASSERT(*answer == NULL);
+    *answer = error;
     ctrio__task_yield(&task->task);
 }
 
@@ -86,7 +87,6 @@ static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
         /* permanently: the task is over, the coroutine goes on */
         PyObject *outcome = task->detached;
         task->detached = NULL;
-        task->task.state = CTRIO__TASK_RUNNING; /* its wait never was one */
         if (ctrio__outcome_from_python(task->state, outcome, io) < 0)
             *io = ctrio__outcome_from_error(task->state);
         else if (io->code < 0)
@@ -100,7 +100,7 @@ static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
         ctrio__runner_fail((struct ctrio__py_runner *)task->runner);
     }
     if (value != task->state->yield_token || task->task.trap == CTRIO__TRAP_NONE)
-        answer_foreign_yield(task, value);
+        ctrio__answer_foreign_yield(task, value, &task->throw_next);
     Py_DECREF(value);
     return CTRIO__PARKED;
 }
@@ -410,6 +410,7 @@ struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObjec
     task->weakrefs = NULL;
     task->step_coro = NULL;
     task->step_context = NULL;
+    task->asked_by = NULL;
     task->wake = (struct ctrio__outcome){0, NULL};
     task->has_wake = false;
     task->poisoned = false;

@@ -86,6 +86,8 @@ static enum ctrio__abort ask_abort_func(struct ctrio_task *kernel_task,
     struct ctrio__py_task *task = ctrio__py_task_from(kernel_task);
     struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
     struct ctrio__state *state = task->state;
+    if (why->code == 0) /* the task goes on without having waited */
+        return CTRIO__ABORT_SUCCEEDED;
     PyObject *abort_func = Py_XNewRef(task->abort_func);
     PyObject *raise = abort_func != NULL ? raise_make(task, why) : NULL;
     PyObject *answer = NULL;
@@ -141,9 +143,20 @@ static PyObject *finish_wait(struct ctrio__coroutine *coro, struct ctrio__outcom
 
 /* --- reschedule -------------------------------------------------------------------- */
 
-PyObject *ctrio__reschedule(struct ctrio__state *state, PyObject *const *args, Py_ssize_t nargs,
-                            PyObject *kwnames)
+/* Waits in nothing that would still know the task afterwards: in wait_task_rescheduled(), in
+ * sleep_forever(), in a lot and no more. */
+static bool may_be_woken(const struct ctrio_task *task)
 {
+    if (task->state != CTRIO__TASK_PARKED)
+        return false;
+    return task->park_data == NULL ||
+           (ctrio__list_linked(&task->lot_link) && task->park_data == task->lot);
+}
+
+PyObject *ctrio__reschedule(struct ctrio__py_runner *runner, PyObject *const *args,
+                            Py_ssize_t nargs, PyObject *kwnames)
+{
+    struct ctrio__state *state = runner->state;
     static const char *const names[] = {"task", "next_send"};
     PyObject *out[2];
     if (ctrio__parse("reschedule", args, nargs, kwnames, names, 1, 2, out) < 0)
@@ -152,11 +165,8 @@ PyObject *ctrio__reschedule(struct ctrio__state *state, PyObject *const *args, P
         PyErr_Format(PyExc_TypeError, "reschedule() expects a Task, not %R", out[0]);
         return NULL;
     }
-    struct ctrio__py_runner *runner = ctrio__current_runner(state);
     struct ctrio__py_task *task = (struct ctrio__py_task *)out[0];
-    if (runner == NULL)
-        return NULL;
-    if (task->task.run != &runner->run || task->task.state != CTRIO__TASK_PARKED) {
+    if (task->task.run != &runner->run || !may_be_woken(&task->task)) {
         PyErr_Format(PyExc_AssertionError,
                      "%R is not waiting to be rescheduled in this run: exactly one reschedule() "
                      "must answer each wait_task_rescheduled()",
@@ -175,7 +185,8 @@ PyObject *ctrio__reschedule(struct ctrio__state *state, PyObject *const *args, P
 static PyObject *reschedule(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                             PyObject *kwnames)
 {
-    return ctrio__reschedule(PyModule_GetState(module), args, nargs, kwnames);
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    return runner != NULL ? ctrio__reschedule(runner, args, nargs, kwnames) : NULL;
 }
 
 /* --- detaching --------------------------------------------------------------------- */

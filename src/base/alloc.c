@@ -56,13 +56,13 @@ int ctrio__reserve(void **array, size_t *capacity, size_t need, size_t size)
         return 0;
     if (need > SIZE_MAX / size / 2)
         return -ENOMEM;
-#ifdef CTRIO_TORTURE /* every growth path runs: capacities grow by one */
-    size_t grown = need;
-#else
     size_t grown = *capacity < 8 ? 8 : *capacity * 2;
-    if (grown < need)
+#ifdef CTRIO_TORTURE /* every growth path runs: by one, till that would take for ever */
+    if (*capacity < 1024)
         grown = need;
 #endif
+    if (grown < need)
+        grown = need;
     void *moved = ctrio__resize(*array, grown * size);
     if (moved == NULL)
         return -ENOMEM;

@@ -185,13 +185,14 @@ static void arm_remaining(struct ctrio__io *io, int fd)
         entry->armed = 0;
 }
 
-/* park_data holds the number and the direction: entries move. */
+/* park_data holds the number, plus one, and the direction: entries move, and NULL would say that
+ * there is nothing to leave. */
 static enum ctrio__abort leave(struct ctrio_task *task, const struct ctrio__outcome *why)
 {
     (void)why;
     struct ctrio__io *io = task->run->io;
     intptr_t place = (intptr_t)task->park_data;
-    int fd = (int)(place >> 1);
+    int fd = (int)(place >> 1) - 1;
     struct entry *entry = find(io, fd);
     struct ctrio_task **waiter = (place & 1) != 0 ? &entry->writer : &entry->reader;
     CTRIO_ASSERT(*waiter == task);
@@ -208,7 +209,7 @@ static void park(struct ctrio__io *io, int fd, enum ctrio__io_interest interest,
     CTRIO_ASSERT(*slot(entry, interest) == NULL);
     CTRIO_ASSERT((entry->armed & flag(interest)) != 0);
     *slot(entry, interest) = task;
-    intptr_t place = (intptr_t)fd << 1 | (interest == CTRIO__WRITABLE);
+    intptr_t place = ((intptr_t)fd + 1) << 1 | (interest == CTRIO__WRITABLE);
     ctrio__task_park(task, leave, (void *)place);
 }
 

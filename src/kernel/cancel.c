@@ -73,12 +73,27 @@ static void deliver_to_tasks(struct ctrio_run *run, struct ctrio_cancel_scope *s
     ctrio__list_unlink(&scope->propagate);
 }
 
+/* An abort function of a task directly inside is being called. */
+static bool is_delivering(const struct ctrio_run *run, const struct ctrio_cancel_scope *scope)
+{
+    const struct ctrio_list *at = run->delivering.next;
+    while (at != &run->delivering && at != &scope->propagate)
+        at = at->next;
+    return at == &scope->propagate;
+}
+
+static bool refresh(struct ctrio_run *run, struct ctrio_cancel_scope *scope);
+
+/* Those that are delivering cannot wait their turn: the call that does so goes on by their state.
+ * As each has an abort function of its own on the C stack, the recursion is no deeper than that. */
 static void push_children(struct ctrio_run *run, struct ctrio_cancel_scope *scope)
 {
     ctrio__list_each (link, &scope->children) {
         struct ctrio_cancel_scope *child = ctrio__scope_from(link, sibling);
         if (!ctrio__list_linked(&child->propagate))
             ctrio__list_insert_before(run->todo.next, &child->propagate);
+        else if (is_delivering(run, child))
+            refresh(run, child);
     }
 }
 
@@ -113,14 +128,9 @@ static void recalculate(struct ctrio_cancel_scope *scope)
 {
     struct ctrio_run *run = scope->run;
     CTRIO_ASSERT(scope->state == CTRIO_SCOPE_OPEN);
-    ctrio__list_each (link, &run->delivering) {
-        if (link == &scope->propagate) { /* an abort function of ours: the outer call goes on */
-            refresh(run, scope);
-            spread(run);
-            return;
-        }
-    }
-    if (!ctrio__list_linked(&scope->propagate))
+    if (is_delivering(run, scope)) /* the outer call goes on */
+        refresh(run, scope);
+    else if (!ctrio__list_linked(&scope->propagate))
         ctrio__list_insert_before(run->todo.next, &scope->propagate);
     spread(run);
 }

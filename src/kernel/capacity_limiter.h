@@ -15,7 +15,7 @@ struct ctrio__loan {
     void *borrower;               /* the front end's; dropped by drop() */
     struct ctrio__limiter_op *op; /* who asked, op->loan == this; NULL once that op is done */
 };
-struct ctrio__borrower_ops { /* [code] both */
+struct ctrio__borrower_ops {                                                 /* [code] both */
     int (*equal)(const struct ctrio_table_node *node, const void *borrower); /* table.h's */
     void (*drop)(void *borrower);
 };

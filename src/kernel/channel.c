@@ -98,8 +98,10 @@ static struct ctrio__channel_op *oldest(const struct ctrio_list *queue)
 
 static void wake(struct ctrio__channel_op *op, int code)
 {
+    struct ctrio_task *task = op->task;
+    CTRIO_ASSERT(task->park_data == op);
     unqueue(op);
-    ctrio__task_wake_op(op->task, op, code);
+    ctrio__task_wake(task, code, NULL);
 }
 
 static void wake_all(const struct ctrio_list *queue, int code)

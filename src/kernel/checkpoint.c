@@ -96,7 +96,8 @@ const struct ctrio__op_kind ctrio__sleep_forever_kind = {.verb = "sleep forever"
 static void sleep_fire(struct ctrio_timer *timer)
 {
     struct ctrio__sleep_op *op = ctrio__container(timer, struct ctrio__sleep_op, timer);
-    ctrio__task_wake_op(op->op.object, op, 0);
+    CTRIO_ASSERT(((struct ctrio_task *)op->op.object)->park_data == op);
+    ctrio__task_wake(op->op.object, 0, NULL);
 }
 
 static enum ctrio__abort sleep_abort(struct ctrio_task *task, const struct ctrio__outcome *why)

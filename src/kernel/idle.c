@@ -68,6 +68,7 @@ void ctrio__idle_wake(struct ctrio_run *run, double cushion)
         if (op->cushion != cushion)
             return;
         ctrio__list_unlink(&op->link);
-        ctrio__task_wake_op(op->op.object, op, 0);
+        CTRIO_ASSERT(((struct ctrio_task *)op->op.object)->park_data == op);
+        ctrio__task_wake(op->op.object, 0, NULL);
     }
 }

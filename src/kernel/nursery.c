@@ -140,8 +140,8 @@ static void fold(struct ctrio_nursery *nursery, struct ctrio_task *task, struct 
         return;
     if (task->scope == nursery->scope && ctrio__scope_absorbs(nursery->scope) &&
         only_cancelled(nursery)) {
+        nursery->scope->cancelled_caught = true; /* decided before foreign code runs */
         drop_failures(nursery, task->frontend);
-        *io = (struct ctrio__outcome){CTRIO_CANCELLED, NULL};
         return;
     }
     *io = task->frontend->group(nursery);
@@ -291,7 +291,8 @@ int ctrio__start_op_started(struct ctrio__start_op *op)
      * where no scope would catch it. */
     if (!op->entered || op->old->results_lost || op->old->scope->effectively_cancelled)
         return 0;
-    CTRIO_ASSERT(!target->closed || target->results_lost);
+    if (target->closed) /* pending_starts kept it open, but its task has left it behind */
+        return CTRIO_CLOSED_RESOURCE;
     struct ctrio_list *link;
     while ((link = ctrio__list_pop(&op->old->children)) != NULL) {
         struct ctrio_task *task = ctrio__task_from(link, nursery_link);
@@ -306,7 +307,7 @@ int ctrio__start_op_started(struct ctrio__start_op *op)
     attach_contents(op, scope->state == CTRIO_SCOPE_OPEN ? scope : &target->run->limbo);
     CTRIO_ASSERT(op->old->child_count == 0);
     ctrio__nursery_check_closed(op->old);
-    return 0;
+    return 1;
 }
 
 static enum ctrio__step start_finish(struct ctrio__start_op *op, struct ctrio__outcome *io)
@@ -358,6 +359,8 @@ static void start_abandon(struct ctrio__op *base, struct ctrio_task *task)
         return;
     close_abandon(&op->close.op, task);
     op->entered = false;
+    ctrio__list_each (link, &op->old->children) /* they will not get there any more */
+        ctrio__task_from(link, nursery_link)->eventual_nursery = NULL;
     target->pending_starts--;
     ctrio__nursery_check_closed(target);
 }

@@ -68,7 +68,8 @@ extern const struct ctrio__op_kind ctrio__start_kind;
 /* Fails at the first step with CTRIO_MISUSE if the target is closed; ends with CTRIO_MISUSE if
  * the child exits without started(). */
 void ctrio__start_op_init(struct ctrio__start_op *op, struct ctrio_nursery *target);
-/* task_status.started(): moves everything in op->old to the target, unless old is cancelled.
- * CTRIO_MISUSE: called twice. */
+/* task_status.started(): moves everything in op->old to the target, unless old is cancelled (then
+ * 0, else 1).  CTRIO_MISUSE: called twice.  CTRIO_CLOSED_RESOURCE: the target's task has exited
+ * without closing it; nothing was moved. */
 int ctrio__start_op_started(struct ctrio__start_op *op);
 #endif

@@ -83,6 +83,7 @@ static void forget_scopes(struct ctrio_run *run, struct ctrio_list *roots)
 void ctrio__run_close(struct ctrio_run *run)
 {
     run->current = NULL;
+    run->closed = true;
     forget_scopes(run, &run->limbo.children);
     forget_scopes(run, &run->roots);
     free_left_over_tasks(run);

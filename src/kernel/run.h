@@ -74,6 +74,7 @@ struct ctrio_run {
     struct ctrio__outcome main_outcome;       /* meaningful once main_exited */
     double last_timeout;                      /* what the last wait was for; seconds */
     double idle_cushion; /* between timeout and begin: what the wait is primed for; NAN: not */
+    bool closed;         /* ctrio__run_close has begun: nobody is spawned or woken any more */
     bool main_exited;
     bool interrupt_pending; /* an interrupt waits for the main task */
     bool autojump_primed;   /* the wait ends in clock->autojump if nothing happens */

@@ -28,7 +28,7 @@ void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *fro
 static void enqueue(struct ctrio_task *task, struct ctrio__outcome wake)
 {
     struct ctrio_run *run = task->run;
-    if (run->ready == NULL) { /* the run is closed; what is left of it wakes nobody */
+    if (run->closed) { /* what is left of it wakes nobody */
         ctrio__wake_drop(task->frontend, &wake);
         return;
     }
@@ -58,7 +58,7 @@ int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task, struct ctr
 {
     CTRIO_ASSERT(task->state == CTRIO__TASK_NEW);
     CTRIO_ASSERT(nursery == NULL || nursery->run == run);
-    if (nursery != NULL && nursery->closed)
+    if (run->closed || (nursery != NULL && nursery->closed))
         return CTRIO_CLOSED_RESOURCE;
     int result = make_room(run);
     if (result < 0)
@@ -155,14 +155,6 @@ void ctrio__task_reschedule(struct ctrio_task *task, struct ctrio__outcome wake)
     task->abort_fn = NULL;
     task->park_data = NULL;
     enqueue(task, wake);
-}
-
-void ctrio__task_wake_op(struct ctrio_task *task, const void *park_data, int code)
-{
-    if (task->park_data == park_data)
-        ctrio__task_wake(task, code, NULL);
-    else
-        ctrio__run_fail(task->run, CTRIO_MISUSE);
 }
 
 void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake)

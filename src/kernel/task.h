@@ -88,9 +88,6 @@ static inline void ctrio__task_wake(struct ctrio_task *task, int code, void *val
 {
     ctrio__task_reschedule(task, (struct ctrio__outcome){code, value});
 }
-/* Wakes a task that waits with this park_data; one that waits for something else by now (driven by
- * hand) breaks the run. */
-void ctrio__task_wake_op(struct ctrio_task *task, const void *park_data, int code);
 /* Gives back what a wake carries when no op will take it. */
 void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake);
 /* A cancellation or an interrupt is waiting for this task. */

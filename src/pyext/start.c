@@ -20,7 +20,8 @@ static struct task_status *status_of(PyObject *self)
     return (struct task_status *)self;
 }
 
-/* Children and their references to the nursery move together. */
+/* Children and their references to the nursery move together: the new ones are taken before, the
+ * old ones given back afterwards, so that a collection on the way finds none missing. */
 static PyObject *status_started(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames)
 {
@@ -38,14 +39,12 @@ static PyObject *status_started(PyObject *self, PyObject *const *args, Py_ssize_
     struct ctrio__py_nursery *old = status->old;
     struct ctrio__py_nursery *target = status->target;
     size_t moving = status->op.entered ? old->nursery.child_count : 0;
-    size_t before = target->nursery.child_count;
-    ctrio__start_op_started(&status->op);
-    if (target->nursery.child_count != before) {
-        for (; moving > 0; moving--) {
-            Py_INCREF(target);
-            Py_DECREF(old);
-        }
-    }
+    for (size_t i = 0; i < moving; i++)
+        Py_INCREF(target);
+    int moved = ctrio__start_op_started(&status->op);
+    struct ctrio__py_nursery *left = moved > 0 ? old : target;
+    for (size_t i = 0; i < moving; i++)
+        Py_DECREF(left);
     Py_DECREF(self);
     Py_RETURN_NONE;
 }

@@ -335,8 +335,14 @@ static void a_cancellation_at_any_moment_loses_no_token(void)
     ok(script_everywhere(victim_first, init, cancel_it, all_tokens_are_back) > 15);
 }
 
+static void init_one(void)
+{
+    init_with(1);
+}
+
 static void an_op_abandoned_at_any_moment_gives_its_token_back(void)
 {
+    ok(script_everywhere(victim_first, init_one, abandon_it, three_at_least) > 15);
     ok(script_everywhere(crowd, init, abandon_it, three_at_least) > 15);
     ok(script_everywhere(victim_first, init, abandon_it, three_at_least) > 15);
 }

@@ -306,6 +306,36 @@ static void ops_that_never_began_drop_their_items(void)
     ctrio__channel_clear(&channel);
 }
 
+static void open_ends_are_counted_by_their_side(void)
+{
+    fresh(0);
+    is(channel.open_send, 1);
+    is(channel.open_receive, 1);
+    ctrio__channel_end_init(&second_out, &channel, CTRIO__SEND_END);
+    is(channel.open_send, 2);
+    is(channel.open_receive, 1);
+    ctrio__channel_end_close(&second_out);
+    ctrio__channel_end_close(&in);
+    is(channel.open_send, 1);
+    is(channel.open_receive, 0);
+}
+
+static void a_cleared_channel_is_as_new(void)
+{
+    static const struct script_step main_task[] = {SEND_NOWAIT(&out, 1), SEND_NOWAIT(&out, 2),
+                                                   SEND_NOWAIT(&out, 3), RECEIVE_NOWAIT(&in), END};
+    static const struct script_step again[] = {SEND_NOWAIT(&out, 4), RECEIVE_NOWAIT(&in), REPORT,
+                                               END};
+    fresh(9);
+    is(run(main_task), 0);
+    is(world.items_dropped, 2);
+    ok(channel.buffer == NULL);
+    ctrio__channel_clear(&channel);
+    script_reset();
+    is(run(again), 0);
+    is(world.trace, "main=4");
+}
+
 /* --- at every moment ------------------------------------------------------------------------ */
 
 /* Three senders and three receivers, in every mixture; the victim is one of either. */
@@ -464,7 +494,8 @@ TAP_MAIN(TEST(what_is_sent_is_received_in_order), TEST(a_full_buffer_makes_sende
          TEST(closing_a_sending_end_takes_its_items_back),
          TEST(one_receive_takes_from_the_buffer_and_lets_a_sender_in),
          TEST(a_cancelled_send_has_sent_nothing), TEST(a_cancelled_receive_has_taken_nothing),
-         TEST(ops_that_never_began_drop_their_items),
+         TEST(ops_that_never_began_drop_their_items), TEST(open_ends_are_counted_by_their_side),
+         TEST(a_cleared_channel_is_as_new),
          TEST(a_cancellation_at_any_moment_loses_and_doubles_nothing),
          TEST(an_op_abandoned_at_any_moment_loses_nothing_of_others),
          TEST(an_end_closed_at_any_moment_leaves_nobody_waiting))

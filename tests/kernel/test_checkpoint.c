@@ -323,15 +323,22 @@ static void remember(struct script_task *self)
     parked = &self->task;
 }
 
+static void wake_with_a_value(struct script_task *self)
+{
+    (void)self;
+    ctrio__task_wake(parked, 0, (void *)5);
+}
+
 static void a_sleep_for_ever_that_is_woken_is_a_mistake_of_the_waker(void)
 {
     static const struct script_step sleeper[] = {CALL(remember), TRY, FOREVER, REPORT, END};
     static const struct script_step main_task[] = {
-        OPEN_NURSERY(&nursery), SPAWN(&nursery, "s", sleeper), CHECKPOINT,
-        CALL(wake_it),          CLOSE_NURSERY(&nursery),       END};
+        OPEN_NURSERY(&nursery),  SPAWN(&nursery, "s", sleeper), CHECKPOINT,
+        CALL(wake_with_a_value), CLOSE_NURSERY(&nursery),       END};
     fresh();
     is(script_run(main_task), 0);
     is(world.trace, "s=misuse");
+    is(world.failures_dropped, 2); /* the value, and the failure tried */
 }
 
 static void a_task_without_a_scope_sleeps_like_any_other(void)

@@ -236,6 +236,26 @@ static void a_lock_that_breaks_while_it_is_wanted_back_hides_the_cancellation(vo
     is(world.trace, "careless:exits a=broken");
 }
 
+static void a_lock_broken_long_ago_hides_the_cancellation_too(void)
+{
+    static const struct script_step owner[] = {ACQUIRE(&lock), NOTE("exits"), END};
+    static const struct script_step main_task[] = {OPEN_NURSERY(&nursery),
+                                                   SPAWN(&nursery, "a", broken_waiter),
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   SPAWN(&nursery, "owner", owner),
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   NOTE("cancels"),
+                                                   CANCEL(&scope),
+                                                   CLOSE_NURSERY(&nursery),
+                                                   END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(world.trace, "owner:exits main:cancels a=broken");
+}
+
 static void break_lot(struct script_task *self)
 {
     ctrio__lot_break(&condition.lot, &self->task);
@@ -358,6 +378,7 @@ TAP_MAIN(TEST(notified_tasks_get_the_lock_one_after_the_other),
          TEST(one_that_was_handed_the_lock_is_cancelled_no_more),
          TEST(an_owner_that_exits_breaks_the_waiters_it_had_notified),
          TEST(a_lock_that_breaks_while_it_is_wanted_back_hides_the_cancellation),
+         TEST(a_lock_broken_long_ago_hides_the_cancellation_too),
          TEST(a_broken_condition_gives_the_lock_back_first),
          TEST(an_interrupt_passes_the_shield_and_leaves_without_the_lock),
          TEST(a_cancellation_at_any_moment_loses_neither_lock_nor_waiter),

@@ -19,21 +19,23 @@ static void fresh(void)
 #define SETTLE CHECKPOINT, CHECKPOINT
 
 static size_t turns_before;
-static uint32_t points_before;
+static uint32_t points_before, looks_before;
 
 static void begin_counting(struct script_task *self)
 {
     turns_before = world.turns;
     points_before = self->task.schedule_points;
+    looks_before = self->task.cancel_points;
     self->task.may_continue = true;
 }
 
-static size_t turns, points;
+static size_t turns, points, looks;
 
 static void end_counting(struct script_task *self)
 {
     turns = world.turns - turns_before;
     points = self->task.schedule_points - points_before;
+    looks = self->task.cancel_points - looks_before;
 }
 
 static const struct script_step twenty[] = {SETTLE,     CALL(begin_counting), LOOP(20),
@@ -46,6 +48,7 @@ static void alone_a_task_continues_and_its_points_are_counted(void)
     is(script_run(twenty), 0);
     is(turns, 0);
     is(points, 40);
+    is(looks, 40);
 }
 
 static void a_task_that_may_not_continue_never_does(void)

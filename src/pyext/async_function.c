@@ -121,7 +121,7 @@ static PyObject *find_stub(struct ctrio__function *function)
 static PyObject *get_from_stub(PyObject *self, void *closure)
 {
     PyObject *stub = find_stub(function_of(self));
-    return stub != NULL ? PyObject_GetAttrString(stub, closure) : NULL;
+    return stub != NULL ? ctrio__getattr(stub, closure) : NULL;
 }
 static int set_on_stub(PyObject *self, PyObject *value, void *closure)
 {

@@ -60,7 +60,7 @@ static int shuffle(struct ctrio_run *run, PyObject *random, size_t count)
 {
     qsort(run->batch, count, sizeof *run->batch, by_spawn);
     PyObject *list = list_batch(run->batch, count);
-    PyObject *result = list != NULL ? PyObject_CallMethod(random, "shuffle", "O", list) : NULL;
+    PyObject *result = list != NULL ? ctrio__call_method1(random, "shuffle", list) : NULL;
     int failed = result != NULL ? take_order(run, list, count) : -1;
     Py_XDECREF(result);
     Py_XDECREF(list);
@@ -69,7 +69,7 @@ static int shuffle(struct ctrio_run *run, PyObject *random, size_t count)
 
 static int toss(struct ctrio_run *run, PyObject *random)
 {
-    PyObject *number = PyObject_CallMethod(random, "random", NULL);
+    PyObject *number = ctrio__call_method0(random, "random");
     double value = number != NULL ? PyFloat_AsDouble(number) : -1.0;
     Py_XDECREF(number);
     if (PyErr_Occurred())
@@ -81,8 +81,7 @@ static int toss(struct ctrio_run *run, PyObject *random)
 
 static int is_deterministic(const struct ctrio__state *state)
 {
-    PyObject *flag =
-        PyObject_GetAttrString(state->bound.run_module, "_ALLOW_DETERMINISTIC_SCHEDULING");
+    PyObject *flag = ctrio__getattr(state->bound.run_module, "_ALLOW_DETERMINISTIC_SCHEDULING");
     int truth = flag != NULL ? PyObject_IsTrue(flag) : -1;
     Py_XDECREF(flag);
     return truth;
@@ -93,7 +92,7 @@ void ctrio__batch_order(struct ctrio_run *run, struct ctrio_task **batch, size_t
     struct ctrio__py_runner *runner = ctrio__py_runner_from(run);
     (void)batch;
     PyObject *previous = ctrio__callout_begin(runner);
-    PyObject *random = PyObject_GetAttrString(runner->state->bound.run_module, "_r");
+    PyObject *random = ctrio__getattr(runner->state->bound.run_module, "_r");
     int deterministic = random != NULL ? is_deterministic(runner->state) : -1;
     int result = -1;
     if (deterministic >= 0)
@@ -107,8 +106,8 @@ void ctrio__batch_order(struct ctrio_run *run, struct ctrio_task **batch, size_t
 /* Whether `_r` is another one than the Python layer's, which tells us when it is seeded. */
 static int is_replaced(const struct ctrio__state *state)
 {
-    PyObject *random = PyObject_GetAttrString(state->bound.run_module, "_r");
-    PyObject *tells = random != NULL ? PyObject_GetAttrString(random, "_told") : NULL;
+    PyObject *random = ctrio__getattr(state->bound.run_module, "_r");
+    PyObject *tells = random != NULL ? ctrio__getattr(random, "_told") : NULL;
     int replaced = tells != NULL ? PyObject_Not(tells) : -1;
     if (random != NULL && tells == NULL) {
         PyErr_Clear();

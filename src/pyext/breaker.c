@@ -260,7 +260,7 @@ static PyObject *view_copy(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *call_on_copy(PyObject *self, const char *method, PyObject *args)
 {
     PyObject *dict = snapshot(self);
-    PyObject *bound = dict != NULL ? PyObject_GetAttrString(dict, method) : NULL;
+    PyObject *bound = dict != NULL ? ctrio__getattr(dict, method) : NULL;
     PyObject *result = bound != NULL ? PyObject_Call(bound, args, NULL) : NULL;
     Py_XDECREF(bound);
     Py_XDECREF(dict);

@@ -71,7 +71,7 @@ static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
         if (PyList_Append(list, item_at(channel, i)) < 0)
             Py_CLEAR(list);
     PyObject *module = list != NULL ? PyImport_ImportModule("collections") : NULL;
-    PyObject *deque = module != NULL ? PyObject_CallMethod(module, "deque", "O", list) : NULL;
+    PyObject *deque = module != NULL ? ctrio__call_method1(module, "deque", list) : NULL;
     Py_XDECREF(module);
     Py_XDECREF(list);
     return deque;

@@ -59,9 +59,10 @@ static void abandon_accept(struct ctrio__op *op, struct ctrio_task *task)
 {
     PyObject *left = head_of(op)->base.result;
     ctrio__py_socket_abandon(op, task);
-    if (left == NULL || !PyTuple_Check(left) || task->run == NULL)
-        return;
     struct ctrio__os *os = task->run->os;
+    if (left == NULL || !PyTuple_Check(left) ||
+        os == NULL) /* one that was lent has been taken back */
+        return;
     os->net->close(os, (intptr_t)PyLong_AsSsize_t(PyTuple_GET_ITEM(left, 0)));
 }
 
@@ -105,7 +106,7 @@ static int parse_address(struct ctrio__coroutine *coro, PyObject *const *args, P
 
 static int family_of(PyObject *sock)
 {
-    PyObject *family = PyObject_GetAttrString(sock, "family");
+    PyObject *family = ctrio__getattr(sock, "family");
     long number = family != NULL ? PyLong_AsLong(family) : -1;
     Py_XDECREF(family);
     PyErr_Clear(); /* sock.connect will say it */
@@ -116,7 +117,7 @@ static int connect_by_python(struct ctrio__op *op, struct ctrio__outcome *io)
 {
     PyObject *sock = ctrio__py_socket_of(op)->sock;
     PyObject *address = ctrio__coroutine_of(op)->arg;
-    PyObject *result = PyObject_CallMethod(sock, "connect", "(O)", address);
+    PyObject *result = ctrio__call_method1(sock, "connect", address);
     if (result != NULL) {
         Py_DECREF(result);
         head_of(op)->result = 0;

@@ -85,7 +85,7 @@ static PyObject *view_copy(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *on_copy(PyObject *self, const char *method, PyObject *args)
 {
     PyObject *copy = view_copy(self, NULL);
-    PyObject *bound = copy != NULL ? PyObject_GetAttrString(copy, method) : NULL;
+    PyObject *bound = copy != NULL ? ctrio__getattr(copy, method) : NULL;
     PyObject *result = bound != NULL ? PyObject_Call(bound, args, NULL) : NULL;
     Py_XDECREF(copy);
     Py_XDECREF(bound);
@@ -159,7 +159,7 @@ static PyObject *view_clear(PyObject *self, PyObject *Py_UNUSED(ignored))
 static PyObject *view_update(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *dict = PyDict_New();
-    PyObject *update = dict != NULL ? PyObject_GetAttrString(dict, "update") : NULL;
+    PyObject *update = dict != NULL ? ctrio__getattr(dict, "update") : NULL;
     PyObject *result = update != NULL ? PyObject_Call(update, args, kwargs) : NULL;
     PyObject *name, *value;
     Py_ssize_t at = 0;

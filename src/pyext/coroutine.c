@@ -65,6 +65,9 @@ static void abandon(struct ctrio__coroutine *coro)
         ctrio__op_abandon(&coro->op.op, kernel_task);
     else
         ctrio__op_abandon_withdrawn(&coro->op.op, kernel_task);
+    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
+    if (runner->opened && ctrio__peek_runner(task->state) != runner) /* it may sleep meanwhile */
+        runner->run.io_ops->force_wakeup(runner->run.io);
     Py_DECREF(task);
 }
 
@@ -122,14 +125,20 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     return PYGEN_NEXT;
 }
 
-/* A wake that nobody took is not for the new op, and who waits anew is not detached. */
-static void forget_earlier(struct ctrio__py_task *task)
+/* Only the task whose step this is can wait; GLOBAL_RUN_CONTEXT may say otherwise.  A wake that
+ * nobody took is not for the new op, and who waits anew is not detached. */
+static bool can_wait(struct ctrio__py_task *task)
 {
+    if (task->task.run->current != &task->task) {
+        PyErr_SetString(PyExc_RuntimeError, "must be called from async context");
+        return false;
+    }
     if (task->has_wake) {
         task->has_wake = false;
         ctrio__wake_drop(&ctrio__python, &task->wake);
     }
     Py_CLEAR(task->detached);
+    return true;
 }
 
 static PySendResult first_step(struct ctrio__coroutine *coro, PyObject *sent, PyObject **result)
@@ -144,9 +153,7 @@ static PySendResult first_step(struct ctrio__coroutine *coro, PyObject *sent, Py
                                                       : ctrio__current_task(coro->function->state);
     int begun = -1;
     coro->state = CORO_RUNNING;
-    if (task != NULL && !async->outside_task)
-        forget_earlier(task);
-    if (task != NULL || async->outside_task)
+    if (async->outside_task || (task != NULL && can_wait(task)))
         begun = async->begin(coro, task);
     if (begun < 0) {
         release(coro);
@@ -398,8 +405,7 @@ static PyObject *get_qualname(PyObject *self, void *Py_UNUSED(closure))
 }
 static PyObject *get_code(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyObject_GetAttrString((PyObject *)((struct ctrio__coroutine *)self)->function,
-                                  "__code__");
+    return ctrio__getattr((PyObject *)((struct ctrio__coroutine *)self)->function, "__code__");
 }
 /* A frame made on demand, with the stub's file, name and line: nothing is paid until somebody
  * looks. */
@@ -412,8 +418,9 @@ static PyObject *get_frame(PyObject *self, void *Py_UNUSED(closure))
     if (code == NULL)
         return NULL;
     PyCodeObject *stub = (PyCodeObject *)code;
-    PyCodeObject *empty = PyCode_NewEmpty(PyUnicode_AsUTF8(stub->co_filename),
-                                          PyUnicode_AsUTF8(stub->co_name), stub->co_firstlineno);
+    const char *file = PyUnicode_AsUTF8(stub->co_filename); /* NULL: a path that is not Unicode */
+    const char *name = file != NULL ? PyUnicode_AsUTF8(stub->co_name) : NULL;
+    PyCodeObject *empty = name != NULL ? PyCode_NewEmpty(file, name, stub->co_firstlineno) : NULL;
     Py_DECREF(code);
     if (empty == NULL)
         return NULL;
@@ -490,7 +497,7 @@ static void warn_never_awaited(PyObject *self)
     PyObject *error = PyErr_GetRaisedException();
     PyObject *module = PyImport_ImportModule("warnings");
     PyObject *result =
-        module != NULL ? PyObject_CallMethod(module, "_warn_unawaited_coroutine", "O", self) : NULL;
+        module != NULL ? ctrio__call_method1(module, "_warn_unawaited_coroutine", self) : NULL;
     Py_XDECREF(module);
     if (result == NULL)
         PyErr_WriteUnraisable(self);

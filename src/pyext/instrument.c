@@ -181,7 +181,7 @@ static int log_failure(PyObject *hook, PyObject *instrument, PyObject *exception
     PyObject *logger = logging != NULL
                            ? PyObject_CallMethod(logging, "getLogger", "s", "trio.abc.Instrument")
                            : NULL;
-    PyObject *method = logger != NULL ? PyObject_GetAttrString(logger, "exception") : NULL;
+    PyObject *method = logger != NULL ? ctrio__getattr(logger, "exception") : NULL;
     PyObject *args = Py_BuildValue("(sOO)",
                                    "Exception raised when calling %r on instrument %r. "
                                    "Instrument has been disabled.",

@@ -63,7 +63,7 @@ void ctrio__raise_instead(PyObject *error, PyObject *cause, bool hide)
 static PyObject *manager_make(struct ctrio__state *state, struct ctrio__py_runner *runner)
 {
     PyTypeObject *base = state->types[TYPE_IO_MANAGER];
-    PyObject *class = PyObject_GetAttrString(state->bound.run_module, "TheIOManager");
+    PyObject *class = ctrio__getattr(state->bound.run_module, "TheIOManager");
     PyObject *made = class != NULL ? PyObject_CallNoArgs(class) : NULL;
     Py_XDECREF(class);
     if (made != NULL && !PyObject_TypeCheck(made, base)) {
@@ -82,7 +82,7 @@ static PyObject *call_manager(struct ctrio__coroutine *coro, struct ctrio__py_ta
     struct ctrio__state *state = ctrio__state_of_coro(coro);
     CTRIO_ASSERT(state->io_manager_patched);
     PyObject *manager = manager_make(state, (struct ctrio__py_runner *)task->runner);
-    PyObject *method = manager != NULL ? PyObject_GetAttrString(manager, name) : NULL;
+    PyObject *method = manager != NULL ? ctrio__getattr(manager, name) : NULL;
     PyObject *awaitable = method != NULL ? PyObject_CallOneArg(method, coro->arg) : NULL;
     Py_XDECREF(manager);
     Py_XDECREF(method);
@@ -189,7 +189,7 @@ static PyObject *notify_closing(PyObject *module, PyObject *const *args, Py_ssiz
     PyObject *manager = manager_make(state, runner);
     if (manager == NULL)
         return NULL;
-    PyObject *result = PyObject_CallMethod(manager, "notify_closing", "O", fd);
+    PyObject *result = ctrio__call_method1(manager, "notify_closing", fd);
     Py_DECREF(manager);
     return result;
 }
@@ -235,7 +235,9 @@ static int get_events_of_python(struct ctrio__py_runner *runner, double timeout,
     if (manager == NULL)
         return -1;
     PyObject *previous = ctrio__callout_begin(runner);
-    PyObject *record = PyObject_CallMethod(manager, "get_events", "d", timeout);
+    PyObject *seconds = PyFloat_FromDouble(timeout);
+    PyObject *record = seconds != NULL ? ctrio__call_method1(manager, "get_events", seconds) : NULL;
+    Py_XDECREF(seconds);
     ctrio__callout_end(runner, previous);
     Py_DECREF(manager);
     if (record == NULL)

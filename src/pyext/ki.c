@@ -149,11 +149,14 @@ static bool is_handler_of(const struct ctrio__py_runner *runner, PyObject *objec
 /* The two calls of `_signal` that we need; `signal` only adds enums to it. */
 static PyObject *present_handler(PyObject *signals, PyObject *number)
 {
-    return PyObject_CallMethod(signals, "getsignal", "O", number);
+    return ctrio__call_method1(signals, "getsignal", number);
 }
 static int set_handler(PyObject *signals, PyObject *number, PyObject *to)
 {
-    PyObject *result = PyObject_CallMethod(signals, "signal", "OO", number, to);
+    PyObject *setter = ctrio__getattr(signals, "signal");
+    PyObject *result =
+        setter != NULL ? PyObject_CallFunctionObjArgs(setter, number, to, NULL) : NULL;
+    Py_XDECREF(setter);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
@@ -161,7 +164,7 @@ static int set_handler(PyObject *signals, PyObject *number, PyObject *to)
 /* In place of Python's own handler; somebody else's is left alone. */
 static int install(struct ctrio__py_runner *runner, PyObject *signals, PyObject *number)
 {
-    PyObject *standard = PyObject_GetAttrString(signals, "default_int_handler");
+    PyObject *standard = ctrio__getattr(signals, "default_int_handler");
     PyObject *present = standard != NULL ? present_handler(signals, number) : NULL;
     int result = present != NULL ? 0 : -1;
     if (present != NULL && present == standard) {
@@ -181,7 +184,7 @@ static int install(struct ctrio__py_runner *runner, PyObject *signals, PyObject 
 
 static int put_back(struct ctrio__py_runner *runner, PyObject *signals, PyObject *number)
 {
-    PyObject *standard = PyObject_GetAttrString(signals, "default_int_handler");
+    PyObject *standard = ctrio__getattr(signals, "default_int_handler");
     PyObject *present = standard != NULL ? present_handler(signals, number) : NULL;
     int result = present != NULL ? 0 : -1;
     if (present != NULL && is_handler_of(runner, present))
@@ -196,7 +199,7 @@ static int with_signals(struct ctrio__py_runner *runner,
                                    PyObject *number))
 {
     PyObject *signals = PyImport_ImportModule("_signal");
-    PyObject *number = signals != NULL ? PyObject_GetAttrString(signals, "SIGINT") : NULL;
+    PyObject *number = signals != NULL ? ctrio__getattr(signals, "SIGINT") : NULL;
     int result = number != NULL ? act(runner, signals, number) : -1;
     Py_XDECREF(signals);
     Py_XDECREF(number);
@@ -237,11 +240,11 @@ void ctrio__ki_remove(struct ctrio__py_runner *runner)
  * attribute that is their own id. */
 static PyObject *function_to_mark(PyObject *function)
 {
-    PyObject *id = PyObject_GetAttrString(function, "_async_gen_function");
+    PyObject *id = ctrio__getattr(function, "_async_gen_function");
     bool wraps = id != NULL && PyLong_Check(id) && PyLong_AsVoidPtr(id) == function;
     Py_XDECREF(id);
     PyErr_Clear();
-    return wraps ? PyObject_GetAttrString(function, "__wrapped__") : Py_NewRef(function);
+    return wraps ? ctrio__getattr(function, "__wrapped__") : Py_NewRef(function);
 }
 
 /* Our own async functions are C: no frame of theirs is ever met. */

@@ -29,7 +29,7 @@ static struct token *token_of(PyObject *self)
 /* Trio's class _NoValue, a new reference: the module has it. */
 static PyObject *no_value(PyObject *self)
 {
-    return PyObject_GetAttrString(PyType_GetModule(Py_TYPE(self)), "_NoValue");
+    return ctrio__getattr(PyType_GetModule(Py_TYPE(self)), "_NoValue");
 }
 /* The value, or _NoValue; a new reference. */
 static PyObject *value_or_nothing(PyObject *self, PyObject *value)

@@ -52,7 +52,7 @@ PyObject *ctrio__lazy(PyObject **slot, const char *module, const char *name)
     if (name == NULL) {
         *slot = imported;
     } else {
-        *slot = PyObject_GetAttrString(imported, name);
+        *slot = ctrio__getattr(imported, name);
         Py_DECREF(imported);
     }
     return *slot;
@@ -97,8 +97,8 @@ int ctrio__check_bound(struct ctrio__state *state)
 
 static int learn_abort(struct ctrio__state *state)
 {
-    Py_XSETREF(state->abort_succeeded, PyObject_GetAttrString(state->bound.Abort, "SUCCEEDED"));
-    Py_XSETREF(state->abort_failed, PyObject_GetAttrString(state->bound.Abort, "FAILED"));
+    Py_XSETREF(state->abort_succeeded, ctrio__getattr(state->bound.Abort, "SUCCEEDED"));
+    Py_XSETREF(state->abort_failed, ctrio__getattr(state->bound.Abort, "FAILED"));
     return state->abort_succeeded != NULL && state->abort_failed != NULL ? 0 : -1;
 }
 

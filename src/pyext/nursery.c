@@ -157,24 +157,13 @@ static int nursery_traverse(PyObject *self, visitproc visit, void *arg)
     return 0;
 }
 
-/* Failures that nobody will collect any more: the nursery was left without __aexit__. */
-static void drop_failures(struct ctrio_nursery *nursery)
-{
-    struct ctrio_list *link;
-    while ((link = ctrio__list_pop(&nursery->failures)) != NULL) {
-        struct ctrio__failure *failure = ctrio__container(link, struct ctrio__failure, link);
-        struct ctrio_task *task = failure->task;
-        ctrio__py_outcome_drop(&failure->outcome);
-        if (task != NULL)
-            task->frontend->task_free(task);
-    }
-}
-
 static int nursery_clear(PyObject *self)
 {
     struct ctrio__py_nursery *object = nursery_of(self);
-    if (object->nursery.run != NULL)
-        drop_failures(&object->nursery);
+    if (object->nursery.run != NULL) {
+        object->nursery.parent_waiting = false; /* its coroutine is garbage, too */
+        ctrio__nursery_forget(&object->nursery);
+    }
     Py_CLEAR(object->parent_task);
     Py_CLEAR(object->dict);
     return 0;
@@ -187,10 +176,6 @@ static void nursery_dealloc(PyObject *self)
     PyObject_GC_UnTrack(self);
     if (object->weakrefs != NULL)
         PyObject_ClearWeakRefs(self);
-    if (object->nursery.run != NULL) {
-        ctrio__list_unlink(&object->nursery.sibling);
-        object->nursery.parent_waiting = false;
-    }
     nursery_clear(self);
     Py_CLEAR(object->scope);
     PyObject_GC_Del(self);
@@ -314,7 +299,8 @@ static int exit_parse(struct ctrio__coroutine *coro, PyObject *const *args, Py_s
     return 0;
 }
 
-/* The body's failure goes in with the first step, as the op's *io cannot: begin keeps it. */
+/* Holds the nursery, as the manager may be cleared by the garbage collector before us.  The body's
+ * failure is added here: the op's first *io is always empty. */
 static int exit_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
     struct manager *self = manager_of(coro->self);
@@ -323,7 +309,8 @@ static int exit_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task
                         "'NurseryManager' object has no attribute '_nursery'");
         return -1;
     }
-    struct ctrio_nursery *nursery = &nursery_of(self->nursery)->nursery;
+    coro->arg2 = Py_NewRef(self->nursery);
+    struct ctrio_nursery *nursery = &nursery_of(coro->arg2)->nursery;
     ctrio__nursery_close_op_init(&coro->op.nursery_close, nursery);
     if (coro->arg != Py_None) {
         struct ctrio__outcome failure =
@@ -339,10 +326,9 @@ static int exit_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task
 
 static PyObject *exit_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
 {
-    struct manager *self = manager_of(coro->self);
-    PyObject *original = Py_NewRef(coro->arg);
-    Py_CLEAR(coro->arg);
-    ctrio__scope_let_go((struct ctrio__py_scope *)nursery_of(self->nursery)->scope);
+    PyObject *original = coro->arg;
+    coro->arg = NULL;
+    ctrio__scope_let_go((struct ctrio__py_scope *)nursery_of(coro->arg2)->scope);
     PyObject *result = ctrio__exit_result(ctrio__state_of_coro(coro), io, original);
     Py_DECREF(original);
     return result;

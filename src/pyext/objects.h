@@ -72,6 +72,13 @@ static inline struct ctrio__py_nursery *ctrio__py_nursery_from(struct ctrio_nurs
     return ctrio__container(nursery, struct ctrio__py_nursery, nursery);
 }
 
+/* --- what runs on this thread ------------------------------------------------------ */
+/* GLOBAL_RUN_CONTEXT is a view of this.  `state` tells interpreters apart that share a thread. */
+struct ctrio__thread {
+    struct ctrio__state *state;
+    PyObject *runner, *task; /* owned; NULL: not set */
+};
+
 /* --- the run ----------------------------------------------------------------------- */
 struct ctrio__py_clock { /* a clock object of the user's behind the kernel's table */
     struct ctrio_clock clock;
@@ -95,6 +102,7 @@ struct ctrio__py_runner {
     PyObject *clock;                  /* what current_clock() gives */
     PyObject *async_fn, *args;        /* until the main task is spawned */
     PyObject *init_task, *main_task;  /* strong */
+    PyObject *entry_coro;             /* of the entry queue's task, to close it */
     PyObject *nurseries[3];           /* entry, system, main: strong until the run is closed */
     PyObject *system_nursery;         /* strong, NULL before it is open */
     PyObject *system_context;
@@ -109,6 +117,7 @@ struct ctrio__py_runner {
     PyObject *callout;               /* a frame, only compared: Python code above it is called
                                       * by us; see ki.c */
     PyObject *frame;                 /* the frame that called run(): only compared, as well */
+    struct ctrio__thread outer;      /* another interpreter's, to be put back at the end */
     PyObject *weakrefs;
     char *scratch; /* for receives within a step; NULL before the first */
     bool strict;   /* strict_exception_groups */
@@ -121,12 +130,6 @@ static inline struct ctrio__py_runner *ctrio__py_runner_from(struct ctrio_run *r
     return ctrio__container(run, struct ctrio__py_runner, run);
 }
 
-/* --- what runs on this thread ------------------------------------------------------ */
-/* GLOBAL_RUN_CONTEXT is a view of this.  `state` tells interpreters apart that share a thread. */
-struct ctrio__thread {
-    struct ctrio__state *state;
-    PyObject *runner, *task; /* owned; NULL: not set */
-};
 #if defined(__GNUC__) && defined(__ELF__) /* a read, not a call of the dynamic linker */
 __attribute__((tls_model("initial-exec")))
 #endif

@@ -121,6 +121,9 @@ PyObject *ctrio__cancelled_new(struct ctrio__state *state, const struct ctrio__r
     cancelled->reason = Py_XNewRef(ctrio__reason_text(reason));
     if (reason == &ctrio__reason_misnesting)
         cancelled->reason = PyUnicode_InternFromString("misnesting");
+    if (cancelled->source == NULL ||
+        (reason == &ctrio__reason_misnesting && cancelled->reason == NULL))
+        Py_CLEAR(made); /* no memory for a word */
     return made;
 }
 
@@ -194,9 +197,9 @@ PyObject *ctrio__exception_taken(struct ctrio__state *state, struct ctrio__outco
 {
     PyObject *exception = io->value;
     if (exception == NULL || io->code == CTRIO_MISUSE)
-        return ctrio__exception_of(state, io);
+        exception = ctrio__exception_of(state, io);
     *io = (struct ctrio__outcome){0, NULL};
-    return exception;
+    return exception != NULL ? exception : PyErr_GetRaisedException();
 }
 
 PyObject *ctrio__raise(struct ctrio__state *state, struct ctrio__outcome *io)

@@ -18,7 +18,8 @@ struct ctrio__outcome ctrio__outcome_from_exception(struct ctrio__state *state,
 PyObject *ctrio__raise(struct ctrio__state *state, struct ctrio__outcome *io);
 /* The exception itself, new, without raising it; NULL with an error. */
 PyObject *ctrio__exception_of(struct ctrio__state *state, struct ctrio__outcome *io);
-/* The same of a final outcome, whose value is the exception itself, if there is one. */
+/* The same of a final outcome, whose value is the exception itself, if there is one.  Never NULL:
+ * what could not be made is replaced by the reason why. */
 PyObject *ctrio__exception_taken(struct ctrio__state *state, struct ctrio__outcome *io);
 /* Sets `exception` as the current error as `raise` does: __context__ is the one being handled.
  * Steals it. */

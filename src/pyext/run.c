@@ -80,6 +80,7 @@ static int spawn_entry_queue(struct ctrio_run *run)
         ctrio__runner_fail(runner);
         return -ENOMEM;
     }
+    runner->entry_coro = Py_NewRef(((struct ctrio__py_task *)task)->coro);
     Py_DECREF(task);
     return 0;
 }
@@ -92,7 +93,7 @@ enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__out
     PyObject *value = NULL;
     if (runner->finalizer == NULL) {
         runner->finalizer =
-            PyObject_CallMethod(runner->asyncgens, "finalize_remaining", "O", (PyObject *)runner);
+            ctrio__call_method1(runner->asyncgens, "finalize_remaining", (PyObject *)runner);
     } else { /* the wake-up is for what the finaliser waits in */
         task->wake = *io;
         task->has_wake = true;
@@ -101,8 +102,8 @@ enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__out
     *io = (struct ctrio__outcome){0, NULL};
     PySendResult result = PYGEN_ERROR;
     if (runner->finalizer_throws != NULL)
-        result = ctrio__throw_into(runner->state, runner->finalizer, &runner->finalizer_throws,
-                                   &value);
+        result =
+            ctrio__throw_into(runner->state, runner->finalizer, &runner->finalizer_throws, &value);
     else if (runner->finalizer != NULL)
         result = PyIter_Send(runner->finalizer, Py_None, &value);
     if (result == PYGEN_NEXT && value != runner->state->yield_token)
@@ -226,11 +227,9 @@ void ctrio__runner_close(struct ctrio__py_runner *runner)
             Py_CLEAR(((struct ctrio__py_nursery *)runner->nurseries[i])->parent_task);
         Py_CLEAR(runner->nurseries[i]);
     }
-    if (runner->os_lent)
+    if (runner->os_lent) { /* its owner takes it back now */
         runner->os = NULL;
-    if (runner->os != NULL) {
-        ctrio__native_os_drop(ctrio__container(runner->os, struct ctrio__native_os, os));
-        runner->os = NULL;
+        runner->run.os = NULL;
     }
 }
 
@@ -239,8 +238,7 @@ static int install_asyncgens(struct ctrio__py_runner *runner)
     runner->asyncgens = PyObject_CallNoArgs(runner->state->bound.asyncgens_factory);
     if (runner->asyncgens == NULL)
         return -1;
-    PyObject *result =
-        PyObject_CallMethod(runner->asyncgens, "install_hooks", "O", (PyObject *)runner);
+    PyObject *result = ctrio__call_method1(runner->asyncgens, "install_hooks", (PyObject *)runner);
     Py_XDECREF(result);
     if (result == NULL)
         return -1;
@@ -253,7 +251,7 @@ static int install_asyncgens(struct ctrio__py_runner *runner)
 static void call_quietly(PyObject *object, const char *method)
 {
     PyObject *error = PyErr_GetRaisedException();
-    PyObject *result = PyObject_CallMethod(object, method, NULL);
+    PyObject *result = ctrio__call_method0(object, method);
     if (result == NULL)
         PyErr_WriteUnraisable(object);
     Py_XDECREF(result);
@@ -261,19 +259,42 @@ static void call_quietly(PyObject *object, const char *method)
         PyErr_SetRaisedException(error);
 }
 
-/* A run that broke down leaves the init task's coroutine unfinished.  Its op borrows the
- * nurseries, which go before it does, and one that never began is nobody's mistake to hear of. */
-static void close_init(struct ctrio__py_runner *runner)
+/* A run that broke down leaves the coroutines of our own tasks unfinished.  The init task's op
+ * borrows the nurseries, which go before it does, and one that never began is nobody's mistake to
+ * hear of. */
+static void close_own_tasks(struct ctrio__py_runner *runner)
 {
     struct ctrio__py_task *init = (struct ctrio__py_task *)runner->init_task;
     if (init != NULL && init->coro != NULL)
         call_quietly(init->coro, "close");
+    if (runner->entry_coro != NULL)
+        call_quietly(runner->entry_coro, "close");
+    Py_CLEAR(runner->entry_coro);
+}
+
+/* A run of another interpreter may be in the middle of a step on this thread. */
+static void enter_thread(struct ctrio__py_runner *runner)
+{
+    struct ctrio__thread *thread = &ctrio__thread;
+    if (thread->state != runner->state) {
+        runner->outer = *thread;
+        *thread = (struct ctrio__thread){.state = runner->state};
+    }
+    Py_XSETREF(thread->runner, Py_NewRef(runner));
+}
+static void leave_thread(struct ctrio__py_runner *runner)
+{
+    Py_CLEAR(ctrio__thread.task);
+    Py_CLEAR(ctrio__thread.runner);
+    if (runner->outer.state != NULL)
+        ctrio__thread = runner->outer;
+    runner->outer.state = NULL;
 }
 
 static void shut_down(struct ctrio__py_runner *runner)
 {
     ctrio__wakeup_remove(runner);
-    close_init(runner);
+    close_own_tasks(runner);
     if (runner->opened) {
         ctrio__run_close(&runner->run);
         runner->opened = false;
@@ -284,8 +305,7 @@ static void shut_down(struct ctrio__py_runner *runner)
     ctrio__ki_remove(runner);
     if (ctrio__context_note(runner->state, (PyObject *)runner, false) < 0)
         PyErr_WriteUnraisable((PyObject *)runner);
-    Py_CLEAR(ctrio__thread.task);
-    Py_CLEAR(ctrio__thread.runner);
+    leave_thread(runner);
 }
 
 /* --- the loop ---------------------------------------------------------------------- */
@@ -346,6 +366,7 @@ static PyObject *internal_error(struct ctrio__py_runner *runner, PyObject *cause
 
 static PyObject *result_of(struct ctrio__py_runner *runner)
 {
+    static char broken[] = "a task was woken that was not waiting, or has outlived its nursery";
     struct ctrio__outcome main = runner->run.main_outcome;
     struct ctrio__outcome fatal = runner->run.fatal;
     PyObject *failure = runner->failure;
@@ -355,6 +376,11 @@ static PyObject *result_of(struct ctrio__py_runner *runner)
     runner->failure = NULL;
     if (failure == NULL && fatal.code < 0)
         failure = ctrio__exception_taken(runner->state, &fatal);
+    if (failure == NULL &&
+        runner->run.failed != 0) { /* the kernel has stopped on its own account */
+        struct ctrio__outcome misuse = {CTRIO_MISUSE, broken};
+        failure = ctrio__exception_taken(runner->state, &misuse);
+    }
     ctrio__py_outcome_drop(&fatal);
     if (failure != NULL) {
         ctrio__py_outcome_drop(&main);
@@ -392,8 +418,7 @@ static int set_up(struct ctrio__py_runner *runner)
 {
     if (install_asyncgens(runner) < 0 || !ctrio__ki_install(runner))
         return -1;
-    ctrio__thread.state = runner->state;
-    Py_XSETREF(ctrio__thread.runner, Py_NewRef(runner));
+    enter_thread(runner);
     if (ctrio__context_note(runner->state, (PyObject *)runner, true) < 0)
         return -1;
     if (ctrio__wakeup_install(runner) < 0)
@@ -412,6 +437,7 @@ static PyObject *run_to_the_end(struct ctrio__py_runner *runner)
     shut_down(runner);
     PyObject *result = result_of(runner);
     Py_CLEAR(runner->init_task);
+    Py_CLEAR(runner->entry_coro);
     Py_CLEAR(runner->main_task);
     Py_CLEAR(runner->asyncgens);
     return result;
@@ -444,8 +470,12 @@ PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args)
     PyObject *library = runner->args != NULL ? swap_sniffio(state, state->names.trio) : NULL;
     PyObject *result = library != NULL ? run_to_the_end(runner) : NULL;
     PyObject *error = PyErr_GetRaisedException();
-    if (library != NULL)
-        Py_XDECREF(swap_sniffio(state, library));
+    if (library != NULL) {
+        PyObject *ours = swap_sniffio(state, library);
+        if (ours == NULL)
+            PyErr_WriteUnraisable(library);
+        Py_XDECREF(ours);
+    }
     Py_XDECREF(library);
     ctrio__runner_close(runner); /* a token may keep the object for long */
     Py_DECREF(runner);

@@ -147,6 +147,7 @@ static int runner_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(runner->async_fn);
     Py_VISIT(runner->args);
     Py_VISIT(runner->init_task);
+    Py_VISIT(runner->entry_coro);
     Py_VISIT(runner->main_task);
     for (int i = 0; i < 3; i++)
         Py_VISIT(runner->nurseries[i]);
@@ -176,6 +177,7 @@ static int runner_clear(PyObject *self)
     Py_CLEAR(runner->async_fn);
     Py_CLEAR(runner->args);
     Py_CLEAR(runner->init_task);
+    Py_CLEAR(runner->entry_coro);
     Py_CLEAR(runner->main_task);
     Py_CLEAR(runner->system_nursery);
     Py_CLEAR(runner->system_context);
@@ -198,6 +200,8 @@ static void runner_dealloc(PyObject *self)
     if (runner->weakrefs != NULL)
         PyObject_ClearWeakRefs(self);
     ctrio__runner_close(runner);
+    if (runner->os != NULL) /* till now: what is left of the tasks may have connections to close */
+        ctrio__native_os_drop(ctrio__container(runner->os, struct ctrio__native_os, os));
     PyMem_Free(runner->scratch);
     runner_clear(self);
     type->tp_free(self);

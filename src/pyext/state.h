@@ -5,6 +5,7 @@
 #ifndef CTRIO_PYEXT_STATE_H
 #define CTRIO_PYEXT_STATE_H
 #include "pyext/compat.h"
+#include "pyext/named.h"
 
 enum ctrio__type_id {
     TYPE_NONE = -1,

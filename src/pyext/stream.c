@@ -73,7 +73,7 @@ static PyObject *socket_of(const struct ctrio__coroutine *coro)
 static int leave_to_python(struct ctrio__coroutine *coro, const char *name, PyObject *arg)
 {
     PyObject *module = PyImport_ImportModule("ctrio._foreign_stream");
-    PyObject *function = module != NULL ? PyObject_GetAttrString(module, name) : NULL;
+    PyObject *function = module != NULL ? ctrio__getattr(module, name) : NULL;
     PyObject *awaitable =
         function != NULL ? PyObject_CallFunctionObjArgs(function, coro->self, arg, NULL) : NULL;
     Py_XDECREF(module);

@@ -44,7 +44,7 @@ PyObject *ctrio__statistics_make(struct ctrio__state *state, const char *class_n
     if (fields == NULL)
         return NULL;
     PyObject *module = ctrio__lazy(&state->statistics, "ctrio._statistics", NULL);
-    PyObject *class = module != NULL ? PyObject_GetAttrString(module, class_name) : NULL;
+    PyObject *class = module != NULL ? ctrio__getattr(module, class_name) : NULL;
     PyObject *made = class != NULL ? PyObject_Call(class, state->empty_tuple, fields) : NULL;
     Py_XDECREF(class);
     Py_DECREF(fields);

@@ -34,7 +34,7 @@ static PyObject *fail_exit(PyObject *self, PyObject *args)
 {
     struct ctrio__state *state = ctrio__state_of(self);
     PyObject *scope = ((struct fail_scope *)self)->scope;
-    PyObject *exit = PyObject_GetAttrString(scope, "__exit__");
+    PyObject *exit = ctrio__getattr(scope, "__exit__");
     PyObject *result = exit != NULL ? PyObject_Call(exit, args, NULL) : NULL;
     Py_XDECREF(exit);
     if (result == NULL || !((struct ctrio__py_scope *)scope)->scope.cancelled_caught)

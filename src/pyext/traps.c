@@ -251,7 +251,7 @@ static int begin_reattach(struct ctrio__coroutine *coro, struct ctrio__py_task *
 {
     struct ctrio__py_task *task = (struct ctrio__py_task *)coro->arg;
     (void)current;
-    PyObject *running = PyObject_GetAttrString(task->coro, "cr_running");
+    PyObject *running = ctrio__getattr(task->coro, "cr_running");
     int is_running = running != NULL ? PyObject_IsTrue(running) : -1;
     Py_XDECREF(running);
     if (is_running < 0)

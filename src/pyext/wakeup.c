@@ -15,7 +15,7 @@ static const char *const collision =
 static long set_wakeup_fd(long fd)
 {
     PyObject *module = PyImport_ImportModule("signal");
-    PyObject *setter = module != NULL ? PyObject_GetAttrString(module, "set_wakeup_fd") : NULL;
+    PyObject *setter = module != NULL ? ctrio__getattr(module, "set_wakeup_fd") : NULL;
     PyObject *args = Py_BuildValue("(l)", fd);
     PyObject *kwargs = Py_BuildValue("{s:O}", "warn_on_full_buffer", Py_False);
     PyObject *old = NULL;
@@ -49,13 +49,23 @@ int ctrio__wakeup_install(struct ctrio__py_runner *runner)
     return PyErr_WarnEx(PyExc_RuntimeWarning, collision, 1);
 }
 
+/* Runs in greenlets may end in any order: what another one has set since stays, and a descriptor
+ * that has been closed meanwhile is not put back. */
 void ctrio__wakeup_remove(struct ctrio__py_runner *runner)
 {
     if (!runner->wakeup_installed)
         return;
     runner->wakeup_installed = false;
+    long mine = (long)runner->run.io_ops->bell(runner->run.io);
     PyObject *error = PyErr_GetRaisedException();
-    if (set_wakeup_fd(runner->old_wakeup_fd) == -2)
+    long found = set_wakeup_fd(runner->old_wakeup_fd);
+    if (found == -2) {
+        PyErr_Clear();
+        found = set_wakeup_fd(-1);
+    }
+    if (found != mine && found != -2)
+        found = set_wakeup_fd(found);
+    if (found == -2)
         PyErr_WriteUnraisable((PyObject *)runner);
     if (error != NULL)
         PyErr_SetRaisedException(error);

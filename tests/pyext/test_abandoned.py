@@ -326,7 +326,7 @@ async def test_another_task_may_drop_a_coroutine_that_waits() -> None:
         tasks.append(current_task())
         await lot.park()
 
-    with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
+    with pytest.raises(BaseException) as caught:
         async with ctrio.open_nursery() as nursery:
             nursery.start_soon(child)
             await wait_all_tasks_blocked()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -124,6 +127,7 @@ async def test_only_runners_and_tasks_fit() -> None:
     await checkpoint()
 
 
+@pytest.mark.filterwarnings("ignore:It looks like Trio's signal handling code:Warning")
 def test_another_run_may_take_place_while_one_is_put_aside() -> None:
     """What trio-asyncio does, without the greenlets."""
     results = []
@@ -148,19 +152,34 @@ def test_another_run_may_take_place_while_one_is_put_aside() -> None:
     assert context.__dict__ == {}
 
 
-def test_after_a_fork_both_can_be_deleted() -> None:
-    async def main() -> None:
-        del context.task
-        del context.runner
-        assert not in_trio_run()
-        assert ctrio.run(inner) == "in the child"
-        raise KeyError
+FORKING = """
+import os
+import ctrio
 
-    async def inner() -> str:
-        return "in the child"
+context = ctrio._core._run.GLOBAL_RUN_CONTEXT
 
-    with pytest.raises(KeyError):
-        ctrio.run(main)
+async def inner():
+    await ctrio.lowlevel.checkpoint()
+    return "child"
+
+async def main():
+    await ctrio.lowlevel.checkpoint()
+    child = os.fork()
+    if child == 0:
+        del context.task, context.runner
+        assert not ctrio.lowlevel.in_trio_run()
+        os._exit(7 if ctrio.run(inner) == "child" else 1)
+    _, status = os.waitpid(child, 0)
+    await ctrio.lowlevel.checkpoint()
+    return os.waitstatus_to_exitcode(status)
+
+assert ctrio.run(main) == 7
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="only where there is fork()")
+def test_after_a_fork_the_child_can_forget_the_run_and_begin_another() -> None:
+    subprocess.run([sys.executable, "-c", FORKING], check=True, timeout=60)
 
 
 @trio_test
@@ -188,9 +207,7 @@ async def test_the_garbage_collector_finds_the_runner() -> None:
             return [value["runner"]]
         return [found for inner in value.values() for found in runners(inner)]
 
-    found = [
-        runner for held in gc.get_referents(context) for runner in runners(held)
-    ]
+    found = [runner for held in gc.get_referents(context) for runner in runners(held)]
     assert found == [context.runner]
 
 

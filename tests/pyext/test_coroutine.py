@@ -284,8 +284,10 @@ async def test_a_closed_one_cannot_be_awaited() -> None:
         (
             (3,),
             TypeError,
-            "exceptions must be classes or instances deriving from BaseException, "
-            "not int",
+            (
+                "exceptions must be classes or instances deriving from BaseException"
+                ", not int"
+            ),
         ),
     ],
 )
@@ -314,8 +316,7 @@ async def test_what_is_thrown_keeps_its_traceback_and_gets_no_context() -> None:
     try:
         try:
             raise LookupError
-        except LookupError as handled:
-            context = handled
+        except LookupError:
             coro.throw(error)
     except KeyError as exc:
         assert exc is error
@@ -337,7 +338,7 @@ async def test_only_the_scheduler_can_wake_it() -> None:
         tasks.append(current_task())
         await event.wait()
 
-    with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
+    with pytest.raises(BaseException) as caught:
         async with ctrio.open_nursery() as nursery:
             nursery.start_soon(child)
             await wait_all_tasks_blocked()

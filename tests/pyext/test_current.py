@@ -142,7 +142,7 @@ def test_the_statistics_count_what_there_is() -> None:
     ctrio.run(main, clock=MockClock())
 
 
-# --- the run's object -------------------------------------------------------------------
+# --- the run's object -----------------------------------------------------------------
 
 
 @trio_test
@@ -159,9 +159,7 @@ async def test_the_runner_shows_its_parts() -> None:
     assert not runner.is_guest
     assert not runner.ki_pending
     assert runner.strict_exception_groups is True
-    assert runner.clock.current_time() == pytest.approx(
-        ctrio.current_time(), abs=60
-    )
+    assert runner.clock.current_time() == pytest.approx(ctrio.current_time(), abs=60)
 
 
 @trio_test

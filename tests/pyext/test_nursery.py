@@ -257,7 +257,7 @@ async def test_ten_thousand_failures_make_one_group() -> None:
     assert numbers == set(range(10_000))
 
 
-# --- loose groups -----------------------------------------------------------------------
+# --- loose groups ---------------------------------------------------------------------
 
 LOOSE = "ignore:.*strict_exception_groups=False:FutureWarning"
 
@@ -314,7 +314,7 @@ def test_a_loose_run_makes_its_nurseries_loose() -> None:
         ctrio.run(strict, strict_exception_groups=False)
 
 
-# --- closing ----------------------------------------------------------------------------
+# --- closing --------------------------------------------------------------------------
 
 
 @trio_test
@@ -395,7 +395,7 @@ async def test_a_plain_with_is_refused() -> None:
             pass
 
 
-# --- the object -------------------------------------------------------------------------
+# --- the object -----------------------------------------------------------------------
 
 
 @trio_test

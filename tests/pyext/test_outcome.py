@@ -101,7 +101,9 @@ def test_it_says_why(fields: dict[str, Any], text: str) -> None:
     names = ("source", "source_task", "reason")
     values = tuple(getattr(error, name) for name in names)
     assert error.args == values
-    shown = ", ".join(f"{name}={value!r}" for name, value in zip(names, values))
+    shown = ", ".join(
+        f"{name}={value!r}" for name, value in zip(names, values, strict=True)
+    )
     assert repr(error) == f"Cancelled({shown})"
     error.args = ("others",)
     assert error.args == ("others",)

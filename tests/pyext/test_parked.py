@@ -76,7 +76,10 @@ def condition() -> Case:
     made = ctrio.Condition()
 
     async def wait() -> None:
-        await made.acquire()
+        if made.locked():
+            await made.acquire()
+        else:
+            made.acquire_nowait()  # no checkpoint: the first one is in wait()
         try:
             await made.wait()
         except ctrio.Cancelled:

@@ -36,7 +36,7 @@ async def nothing() -> None:
     pass
 
 
-# --- the result -------------------------------------------------------------------------
+# --- the result -----------------------------------------------------------------------
 
 
 def test_run_returns_what_the_function_returns() -> None:
@@ -61,7 +61,7 @@ def test_run_raises_what_the_function_raises() -> None:
             await checkpoint()
             raise error
 
-        with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
+        with pytest.raises(BaseException) as caught:
             ctrio.run(fail)
         if isinstance(error, StopIteration):  # no coroutine lets it out
             assert isinstance(caught.value, RuntimeError)
@@ -134,7 +134,7 @@ def test_a_run_in_a_thread_of_a_run_is_another_one() -> None:
     ctrio.run(main)
 
 
-# --- shutdown ---------------------------------------------------------------------------
+# --- shutdown -------------------------------------------------------------------------
 
 
 def test_system_tasks_end_after_the_main_task_and_async_generators_after_them() -> None:
@@ -204,7 +204,7 @@ def test_the_main_task_s_result_waits_for_the_shutdown() -> None:
     assert left == [True]
 
 
-# --- what breaks it -----------------------------------------------------------------------
+# --- what breaks it -------------------------------------------------------------------
 
 
 def test_a_system_task_that_fails_breaks_the_run() -> None:
@@ -260,7 +260,7 @@ def test_an_abort_function_that_raises_breaks_the_run() -> None:
     assert caught.value.__cause__ is error
 
 
-class ignored_finalisers:  # noqa: N801
+class ignored_finalisers:
     """For runs that break down: what their coroutines say when they are collected."""
 
     def __enter__(self) -> None:
@@ -348,7 +348,7 @@ def test_a_coroutine_that_was_detached_may_outlive_its_run() -> None:
     assert events == ["detaching", "ends"]
 
 
-# --- what is left -------------------------------------------------------------------------
+# --- what is left ---------------------------------------------------------------------
 
 
 def test_nothing_of_a_run_is_current_afterwards() -> None:
@@ -401,7 +401,7 @@ def test_sniffio_is_told_and_what_was_there_before_is_put_back() -> None:
         sniffio.current_async_library()
 
 
-# --- interrupts ---------------------------------------------------------------------------
+# --- interrupts -----------------------------------------------------------------------
 
 
 def test_an_interrupt_in_a_task_is_raised_there() -> None:

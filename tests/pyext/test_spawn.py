@@ -181,7 +181,7 @@ async def test_keyword_arguments_are_only_ours() -> None:
             spawn_system_task(plain, x=1)  # type: ignore[call-arg]
 
 
-# --- contexts ---------------------------------------------------------------------------
+# --- contexts -------------------------------------------------------------------------
 
 
 @trio_test
@@ -251,7 +251,7 @@ async def test_a_context_that_is_none_is_refused_before_anything_happens() -> No
     await wait_all_tasks_blocked()
 
 
-# --- many -------------------------------------------------------------------------------
+# --- many -----------------------------------------------------------------------------
 
 
 @trio_test

@@ -295,7 +295,9 @@ async def test_start_of_something_that_cannot_be_called_changes_nothing() -> Non
                 await nursery.start(wrong)  # type: ignore[arg-type]
             if hasattr(wrong, "close"):
                 wrong.close()
-        with pytest.raises(TypeError, match="unexpected keyword argument 'task_status'"):
+        with pytest.raises(
+            TypeError, match="unexpected keyword argument 'task_status'"
+        ):
             await nursery.start(checkpoint)
         assert nursery.child_tasks == frozenset()
         assert await nursery.start(service) is None

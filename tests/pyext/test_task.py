@@ -109,7 +109,7 @@ def test_the_tasks_of_every_run_have_names() -> None:
     assert any(name.endswith("<locals>.main") for _, name in seen)
 
 
-# --- what may be assigned ---------------------------------------------------------------
+# --- what may be assigned -------------------------------------------------------------
 
 
 @trio_test
@@ -133,7 +133,7 @@ async def test_a_context_that_cannot_be_entered_is_the_task_s_failure() -> None:
         current_task().context = "nonsense"  # type: ignore[assignment]
         await checkpoint()
 
-    with pytest.raises(BaseException) as caught:  # noqa: B017, PT011
+    with pytest.raises(BaseException) as caught:
         async with open_nursery() as nursery:
             nursery.start_soon(child)
     [error] = caught.value.exceptions  # type: ignore[attr-defined]
@@ -212,7 +212,7 @@ async def test_the_rest_is_read_only() -> None:
         task.nonsense = 3
 
 
-# --- the object -------------------------------------------------------------------------
+# --- the object -----------------------------------------------------------------------
 
 
 @trio_test
@@ -273,9 +273,7 @@ def test_the_frames_of_a_waiting_task_can_be_walked() -> None:
             nursery.start_soon(outer)
             await wait_all_tasks_blocked()
             [task] = nursery.child_tasks
-            functions = [
-                frame.f_code.co_name for frame, _ in task.iter_await_frames()
-            ]
+            functions = [frame.f_code.co_name for frame, _ in task.iter_await_frames()]
             assert functions[:3] == ["outer", "inner", "sleep_forever"]
             nursery.cancel_scope.cancel()
 
@@ -299,7 +297,7 @@ async def test_the_root_has_no_parent() -> None:
     assert depth == 1
 
 
-# --- foreign yields ----------------------------------------------------------------------
+# --- foreign yields -------------------------------------------------------------------
 
 
 @types.coroutine
@@ -353,7 +351,7 @@ async def test_what_is_awaited_between_foreign_yields_gets_its_own_wake() -> Non
     assert await mixed() == "woken"
 
 
-# --- roots that are no plain coroutines ------------------------------------------------
+# --- roots that are no plain coroutines -----------------------------------------------
 
 
 @trio_test

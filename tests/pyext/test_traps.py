@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import types
+import weakref
 from collections.abc import Generator
 from typing import Any
 
@@ -26,7 +27,7 @@ from ctrio.lowlevel import (
 )
 from ctrio.testing import trio_test, wait_all_tasks_blocked
 
-# --- waiting and waking -------------------------------------------------------------------
+# --- waiting and waking ---------------------------------------------------------------
 
 
 async def wait_and_note(events: list[object]) -> None:
@@ -96,7 +97,7 @@ async def test_the_arguments_are_named() -> None:
         await wait_task_rescheduled(abort_func=lambda _: Abort.SUCCEEDED)
 
 
-# --- aborting -------------------------------------------------------------------------------
+# --- aborting -------------------------------------------------------------------------
 
 
 @trio_test
@@ -215,8 +216,6 @@ async def test_an_abort_function_may_cancel_and_wake_others() -> None:
 
 @trio_test
 async def test_what_the_abort_function_holds_is_let_go_after_the_wait() -> None:
-    import weakref
-
     class Held:
         def __call__(self, raise_cancel: Any) -> Abort:
             return Abort.SUCCEEDED
@@ -241,7 +240,7 @@ async def test_what_the_abort_function_holds_is_let_go_after_the_wait() -> None:
     assert died[1] is None
 
 
-# --- another coroutine runner ---------------------------------------------------------------
+# --- another coroutine runner ---------------------------------------------------------
 
 
 @types.coroutine
@@ -387,7 +386,16 @@ def test_a_coroutine_may_finish_in_another_run() -> None:
 
     ctrio.run(leaves)
 
+    @types.coroutine
+    def drive(coro: Any) -> Generator[Any, Any, Any]:
+        sent = None
+        while True:
+            try:
+                sent = yield coro.send(sent)
+            except StopIteration as stop:
+                return stop.value
+
     async def other() -> str:
-        return await coros[0]
+        return await drive(coros[0])
 
     assert ctrio.run(other).endswith("other")

@@ -42,7 +42,7 @@ void note(const char *format, ...)
     }
 }
 
-static bool fail_all;           /* CTRIO_FAIL_AT=all */
+static bool fail_all;          /* CTRIO_FAIL_AT=all */
 static size_t allocations_met; /* that have failed so far */
 
 static bool miss(const char *file, int line)

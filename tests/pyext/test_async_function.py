@@ -1,0 +1,226 @@
+"""Async functions in C: what everybody sees who inspects, mocks, copies or wraps them.
+
+An ordinary `async def` is the measure.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+import pickle
+import pydoc
+import subprocess
+import sys
+import types
+import typing
+import weakref
+from typing import Any
+from unittest import mock
+
+import pytest
+
+import ctrio
+from ctrio import _ctrio
+from ctrio.testing import trio_test
+
+FUNCTIONS = {
+    name: value
+    for name, value in vars(_ctrio).items()
+    if isinstance(value, _ctrio.async_function)
+}
+METHODS = {
+    f"{owner.__name__}.{name}": value
+    for owner in vars(_ctrio).values()
+    if isinstance(owner, type)
+    for name, value in vars(owner).items()
+    if isinstance(value, _ctrio.async_function)
+}
+ALL = {**FUNCTIONS, **METHODS}
+
+
+def test_there_are_some() -> None:
+    assert {"sleep", "checkpoint", "wait_task_rescheduled"} <= set(FUNCTIONS)
+    assert {"Event.wait", "Lock.acquire", "Nursery.start"} <= set(METHODS)
+
+
+@pytest.mark.parametrize("function", ALL.values(), ids=ALL)
+def test_each_has_a_twin_in_python_with_its_name_and_signature(function: Any) -> None:
+    code = function.__code__
+    assert isinstance(code, types.CodeType)
+    assert code.co_name == function.__name__
+    assert code.co_flags & inspect.CO_COROUTINE
+    assert inspect.iscoroutinefunction(function)
+    assert isinstance(inspect.signature(function), inspect.Signature)
+    assert function.__doc__ or function.__name__.startswith("_")
+    assert isinstance(function.__annotations__, dict)
+    assert function.__wrapped__.__code__ is code
+    assert callable(function)
+
+
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_each_tells_its_names(name: str) -> None:
+    function = ALL[name]
+    assert function.__qualname__.split(".")[-1] == function.__name__
+    assert function.__name__ == name.split(".")[-1]
+    assert function.__module__.split(".")[0] == "trio"
+    assert repr(function).startswith(f"<function {function.__qualname__} at 0x")
+
+
+def test_it_counts_as_an_async_function_however_it_is_got_at() -> None:
+    event = ctrio.Event()
+    for found in (
+        ctrio.sleep,
+        ctrio.Event.wait,
+        event.wait,
+        functools.partial(ctrio.sleep, 1),
+        functools.partial(event.wait),
+    ):
+        assert inspect.iscoroutinefunction(found)
+        assert not inspect.isasyncgenfunction(found)
+    assert inspect.isroutine(ctrio.sleep)
+    assert inspect.ismethod(event.wait)
+    assert not inspect.isfunction(ctrio.sleep)  # the one thing that differs
+
+
+def test_signatures_are_those_of_python_functions() -> None:
+    assert list(inspect.signature(ctrio.sleep).parameters) == ["seconds"]
+    assert str(inspect.signature(ctrio.Event().wait)) == "() -> 'None'" or (
+        list(inspect.signature(ctrio.Event().wait).parameters) == []
+    )
+    assert list(inspect.signature(ctrio.Event.wait).parameters) == ["self"]
+    spec = inspect.getfullargspec(ctrio.sleep)
+    assert spec.args == ["seconds"]
+    hints = typing.get_type_hints(ctrio.sleep)
+    assert hints == {"seconds": float, "return": type(None)}
+
+
+def test_arguments_come_by_position_or_name() -> None:
+    for coro in (ctrio.sleep(1), ctrio.sleep(seconds=1), ctrio.sleep(*[1])):
+        coro.close()
+    for args, kwargs, text in [
+        ((), {}, r"^sleep\(\) missing 1 required positional argument: 'seconds'$"),
+        ((1, 2), {}, r"^sleep\(\) takes 1 positional argument but 2 were given$"),
+        ((), {"x": 1}, r"^sleep\(\) got an unexpected keyword argument 'x'$"),
+        ((1,), {"seconds": 1}, r"got multiple values for argument 'seconds'$"),
+    ]:
+        with pytest.raises(TypeError, match=text):
+            ctrio.sleep(*args, **kwargs)
+    with pytest.raises(
+        TypeError, match=r"^Event\.wait\(\) takes 1 positional argument"
+    ):
+        ctrio.Event().wait(1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match=r"argument: 'self'$"):
+        ctrio.Event.wait()  # type: ignore[call-arg]
+
+
+def test_a_method_of_another_object_is_refused() -> None:
+    with pytest.raises(TypeError, match="doesn't apply to a 'int' object"):
+        ctrio.Event.wait(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="doesn't apply to a 'Lock' object|trio.Lock"):
+        ctrio.Event.wait(ctrio.Lock())  # type: ignore[arg-type]
+
+
+@trio_test
+async def test_bound_and_unbound_call_the_same() -> None:
+    event = ctrio.Event()
+    event.set()
+    await event.wait()
+    await ctrio.Event.wait(event)
+    bound = event.wait
+    await bound()
+    assert bound.__self__ is event  # type: ignore[attr-defined]
+    assert bound.__func__ is ctrio.Event.__dict__["wait"]  # type: ignore[attr-defined]
+    assert bound == event.wait
+    assert hash(bound) == hash(event.wait)
+
+
+def test_it_can_be_copied_and_pickled_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert copy.copy(ctrio.sleep) is ctrio.sleep
+    assert copy.deepcopy(ctrio.sleep) is ctrio.sleep
+    monkeypatch.setitem(sys.modules, "trio", ctrio)  # as ctrio.install() does
+    monkeypatch.setitem(sys.modules, "trio.lowlevel", ctrio.lowlevel)
+    for function in (ctrio.sleep, ctrio.lowlevel.checkpoint, ctrio.Event.wait):
+        assert pickle.loads(pickle.dumps(function)) is function
+
+
+def test_it_takes_attributes_and_weak_references() -> None:
+    function: Any = ctrio.sleep
+    function.mine = 3
+    try:
+        assert function.mine == 3
+        assert function.__dict__["mine"] == 3
+    finally:
+        del function.mine
+    with pytest.raises(AttributeError):
+        _ = function.mine
+    assert weakref.ref(function)() is function
+    assert {function: 1}[function] == 1
+
+
+def test_wraps_makes_a_wrapper_that_looks_like_it() -> None:
+    @functools.wraps(ctrio.sleep)
+    async def wrapper(*args: Any) -> None:
+        await ctrio.sleep(*args)
+
+    assert wrapper.__name__ == "sleep"
+    assert wrapper.__doc__ == ctrio.sleep.__doc__
+    assert wrapper.__wrapped__ is ctrio.sleep  # type: ignore[attr-defined]
+    assert list(inspect.signature(wrapper).parameters) == ["seconds"]
+
+
+def test_its_code_can_be_replaced_as_debuggers_do() -> None:
+    function: Any = ctrio.Event.wait
+    before = function.__code__
+    replaced = before.replace(co_name="hidden")
+    function.__code__ = replaced
+    try:
+        assert function.__code__ is replaced
+    finally:
+        function.__code__ = before
+    assert function.__code__ is before
+
+
+def test_names_are_strings() -> None:
+    function: Any = ctrio.sleep
+    for name in ("__name__", "__qualname__"):
+        with pytest.raises(TypeError):
+            setattr(function, name, 3)
+        with pytest.raises(TypeError):
+            delattr(function, name)
+
+
+@trio_test
+async def test_mocks_know_that_it_must_be_awaited() -> None:
+    function = mock.create_autospec(ctrio.sleep)
+    assert inspect.iscoroutinefunction(function)
+    await function(1)
+    assert function.await_count == 1
+    event = mock.MagicMock(spec=ctrio.Event)
+    assert isinstance(event.wait, mock.AsyncMock)
+    assert isinstance(event.set, mock.MagicMock)
+    await event.wait()
+    auto = mock.create_autospec(ctrio.Event, instance=True)
+    await auto.wait()
+    with mock.patch.object(ctrio.Event, "wait", autospec=True) as patched:
+        await ctrio.Event().wait()
+    assert patched.await_count == 1
+
+
+def test_help_and_documentation_tools_find_their_way() -> None:
+    text = pydoc.render_doc(ctrio.sleep, renderer=pydoc.plaintext)
+    assert "sleep(seconds" in text
+    assert "async def sleep(" in inspect.getsource(ctrio.sleep)
+    assert inspect.unwrap(ctrio.sleep) is ctrio.sleep.__wrapped__  # type: ignore[attr-defined]
+
+
+def test_asking_for_a_name_does_not_import_the_twins() -> None:
+    script = (
+        "import sys, ctrio\n"
+        "ctrio.sleep.__name__, ctrio.sleep.__qualname__, ctrio.sleep.__module__\n"
+        "repr(ctrio.sleep), repr(ctrio.sleep(1).close())\n"
+        "assert 'ctrio._stubs' not in sys.modules\n"
+        "ctrio.sleep.__doc__\n"
+        "assert 'ctrio._stubs' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

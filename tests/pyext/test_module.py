@@ -1,0 +1,182 @@
+"""ctrio._ctrio itself: what it exports, and bind()."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import types
+from typing import Any
+
+import pytest
+
+import ctrio
+from ctrio import _ctrio
+
+PUBLIC_TYPES = {
+    "CancelScope": "trio",
+    "Nursery": "trio",
+    "NurseryManager": "trio._core._run",
+    "Task": "trio.lowlevel",
+    "TrioToken": "trio.lowlevel",
+    "RunVar": "trio.lowlevel",
+    "Event": "trio",
+    "Lock": "trio",
+    "StrictFIFOLock": "trio",
+    "Semaphore": "trio",
+    "Condition": "trio",
+    "CapacityLimiter": "trio",
+    "ParkingLot": "trio.lowlevel",
+    "MemorySendChannel": "trio",
+    "MemoryReceiveChannel": "trio",
+}
+
+
+@pytest.mark.parametrize(("name", "module"), PUBLIC_TYPES.items())
+def test_the_types_say_that_they_are_trio_s(name: str, module: str) -> None:
+    found = getattr(_ctrio, name)
+    assert isinstance(found, type)
+    assert found.__module__ == module
+    assert found.__qualname__ == name
+    assert repr(found) == f"<class '{module}.{name}'>"
+
+
+def test_no_type_is_static() -> None:
+    """A static type could not be used by two interpreters; and takes no attributes."""
+    for name, value in vars(_ctrio).items():
+        if isinstance(value, type):
+            value.patched = True  # type: ignore[attr-defined]
+            assert value.patched, name  # type: ignore[attr-defined]
+            del value.patched  # type: ignore[attr-defined]
+
+
+def test_everything_that_is_exported_has_a_name_of_its_own() -> None:
+    for name, value in vars(_ctrio).items():
+        if isinstance(value, (type, types.BuiltinFunctionType, _ctrio.async_function)):
+            assert value.__name__ == name
+    assert isinstance(_ctrio.__doc__, str)
+    assert _ctrio.__name__ == "ctrio._ctrio"
+
+
+def test_bind_takes_names_and_nothing_else() -> None:
+    with pytest.raises(TypeError, match="keyword arguments only"):
+        _ctrio.bind(3)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="does not know 'nonsense'"):
+        _ctrio.bind(nonsense=3)
+
+
+def test_what_was_bound_can_be_bound_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mine(ctrio.TooSlowError):
+        pass
+
+    async def main() -> None:
+        with ctrio.fail_after(0):
+            await ctrio.lowlevel.checkpoint()
+
+    _ctrio.bind(TooSlowError=Mine)
+    try:
+        with pytest.raises(Mine):
+            ctrio.run(main)
+    finally:
+        _ctrio.bind(TooSlowError=ctrio.TooSlowError)
+    with pytest.raises(ctrio.TooSlowError) as caught:
+        ctrio.run(main)
+    assert type(caught.value) is ctrio.TooSlowError
+
+
+def run_script(script: str) -> str:
+    completed = subprocess.run(
+        [sys.executable, "-c", script],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert completed.stderr == ""
+    assert completed.returncode == 0
+    return completed.stdout
+
+
+UNBOUND = f"""
+import importlib.util
+spec = importlib.util.spec_from_file_location("ctrio._ctrio", {_ctrio.__file__!r})
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+try:
+    module.run(module.checkpoint)
+except RuntimeError as exc:
+    print(exc)
+"""
+
+
+def test_without_bind_nothing_runs() -> None:
+    assert "bind() was not given" in run_script(UNBOUND)
+
+
+TWICE = """
+import gc, sys
+import ctrio
+first = sys.modules["ctrio._ctrio"]
+for name in [name for name in sys.modules if name.split(".")[0] == "ctrio"]:
+    del sys.modules[name]
+import ctrio as again
+second = sys.modules["ctrio._ctrio"]
+assert first is not second
+assert first.Event is not second.Event
+
+async def main(library, other):
+    async with library.open_nursery() as nursery:
+        event = library.Event()
+        nursery.start_soon(event.wait)
+        await library.lowlevel.checkpoint()
+        event.set()
+    assert library.lowlevel.in_trio_run()
+    assert not other.lowlevel.in_trio_run()
+    return "done"
+
+assert ctrio.run(main, ctrio, again) == "done"
+assert again.run(main, again, ctrio) == "done"
+assert ctrio.run(main, ctrio, again) == "done"
+del again, second, main
+gc.collect()
+print("end")
+"""
+
+
+def test_two_copies_of_it_do_not_see_each_other() -> None:
+    """As in two interpreters, but that both run on this thread's Python."""
+    assert run_script(TWICE) == "end\n"
+
+
+UNLOADED = """
+import gc, sys
+import ctrio
+
+async def main():
+    async with ctrio.open_nursery() as nursery:
+        nursery.start_soon(ctrio.sleep, 0)
+
+ctrio.run(main)
+coroutine = ctrio.sleep(1)
+coroutine.close()
+event, scope = ctrio.Event(), ctrio.CancelScope()
+del main
+for name in [name for name in sys.modules if name.split(".")[0] == "ctrio"]:
+    del sys.modules[name]
+del ctrio
+gc.collect()
+gc.collect()
+repr(event), repr(scope), repr(coroutine)
+print("end")
+"""
+
+
+def test_its_objects_outlive_the_module() -> None:
+    assert run_script(UNLOADED) == "end\n"
+
+
+def test_nothing_of_it_can_be_instantiated_that_should_not() -> None:
+    made: list[Any] = []
+    for name in ("coroutine", "async_function", "RunContext", "Runner", "_TaskStatus"):
+        with pytest.raises(TypeError):
+            made.append(getattr(_ctrio, name)())
+    assert made == []

@@ -1,0 +1,456 @@
+"""Nothing grows: objects, references and memory after many runs of each primitive."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import outcome
+import pytest
+
+import ctrio
+from ctrio import CancelScope, open_nursery
+from ctrio.lowlevel import (
+    Abort,
+    ParkingLot,
+    RunVar,
+    cancel_shielded_checkpoint,
+    checkpoint,
+    current_task,
+    current_trio_token,
+    permanently_detach_coroutine_object,
+    reattach_detached_coroutine_object,
+    reschedule,
+    spawn_system_task,
+    temporarily_detach_coroutine_object,
+    wait_task_rescheduled,
+)
+from ctrio.testing import MockClock, wait_all_tasks_blocked
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import BaseExceptionGroup, ExceptionGroup
+
+# --- what is run ----------------------------------------------------------------------
+
+
+async def checkpoints() -> None:
+    await checkpoint()
+    await cancel_shielded_checkpoint()
+    await ctrio.lowlevel.checkpoint_if_cancelled()
+
+
+async def sleeps() -> None:
+    await ctrio.sleep(1)
+    await ctrio.sleep_until(ctrio.current_time() + 1)
+    with ctrio.move_on_after(1):
+        await ctrio.sleep_forever()
+
+
+async def scopes() -> None:
+    with CancelScope(deadline=ctrio.current_time() + 1) as outer:
+        with CancelScope(shield=True) as inner:
+            outer.cancel("reason")
+            await checkpoint()
+            inner.cancel("another")
+            await checkpoint()
+    repr(outer)
+    with pytest.raises(ctrio.TooSlowError), ctrio.fail_after(0):
+        await checkpoint()
+    CancelScope().cancel("never entered")
+
+
+async def misnested_scopes() -> None:
+    outer, inner = CancelScope(), CancelScope()
+    outer.__enter__()
+    inner.__enter__()
+    with pytest.raises(RuntimeError):
+        outer.__exit__(None, None, None)
+    inner.__exit__(None, None, None)
+    with pytest.raises(RuntimeError):
+        inner.__exit__(None, None, None)
+
+
+async def nurseries() -> None:
+    async with open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(checkpoint)
+        nursery.start_soon(ctrio.sleep, 1)
+        repr(nursery.child_tasks)
+    async with open_nursery() as nursery:
+        nursery.start_soon(ctrio.sleep_forever)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+
+async def fail() -> None:
+    await checkpoint()
+    raise KeyError
+
+
+async def failures() -> None:
+    with pytest.raises(ExceptionGroup):
+        async with open_nursery() as nursery:
+            nursery.start_soon(ctrio.sleep_forever)
+            nursery.start_soon(fail)
+            nursery.start_soon(fail)
+            await checkpoint()
+            raise OSError
+    with CancelScope() as scope:
+        scope.cancel()
+        try:
+            raise BaseExceptionGroup("", [ctrio.Cancelled._create()])
+        finally:
+            await cancel_shielded_checkpoint()
+
+
+async def starts() -> None:
+    async def service(task_status: Any) -> None:
+        task_status.started(current_task())
+        await ctrio.sleep_forever()
+
+    async def fails(task_status: Any) -> None:
+        await fail()
+
+    async with open_nursery() as nursery:
+        await nursery.start(service)
+        with pytest.raises(KeyError):
+            await nursery.start(fails)
+        with pytest.raises(TypeError):
+            await nursery.start(fail)
+        with ctrio.move_on_after(0):
+            await nursery.start(service)
+        nursery.cancel_scope.cancel()
+
+
+async def abandoned() -> None:
+    """Awaitables that are left while they wait."""
+    event, lot = ctrio.Event(), ParkingLot()
+    for coro in (event.wait(), lot.park(), ctrio.sleep(5), ctrio.sleep_forever()):
+        coro.send(None)
+        coro.close()
+    coro = event.wait()
+    coro.send(None)
+    cycle: list[object] = [coro]
+    cycle.append(cycle)
+    await checkpoint()
+
+
+async def traps() -> None:
+    task = current_task()
+    token = current_trio_token()
+    for result in (outcome.Value([1]), outcome.Error(KeyError())):
+        token.run_sync_soon(reschedule, task, result)
+        try:
+            await wait_task_rescheduled(lambda _: Abort.FAILED)
+        except KeyError:
+            pass
+    with CancelScope() as scope:
+        scope.cancel()
+        await wait_task_rescheduled(lambda _: Abort.SUCCEEDED)
+    token.run_sync_soon(lambda: None, idempotent=True)
+    token.run_sync_soon(lambda: None, idempotent=True)
+    await wait_all_tasks_blocked()
+
+
+async def detaching() -> None:
+    coros: list[Any] = []
+
+    async def for_good() -> None:
+        coros.append(current_task().coro)
+        await permanently_detach_coroutine_object(outcome.Value(None))
+
+    async def for_a_while() -> None:
+        task = current_task()
+        coros.append(task.coro)
+        await temporarily_detach_coroutine_object(lambda _: Abort.FAILED)
+        await reattach_detached_coroutine_object(task, "yielded")
+
+    async with open_nursery() as nursery:
+        nursery.start_soon(for_good)
+        await wait_all_tasks_blocked()
+        with pytest.raises(StopIteration):
+            coros[0].send(None)
+        nursery.start_soon(for_a_while)
+        await wait_all_tasks_blocked()
+        assert coros[1].send(None) == "yielded"
+
+
+async def locks() -> None:
+    for lock in (ctrio.Lock(), ctrio.StrictFIFOLock(), ctrio.Semaphore(1)):
+
+        async def user(lock: Any = lock) -> None:
+            async with lock:
+                await checkpoint()
+
+        async with open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(user)
+        repr(lock)
+        lock.statistics()
+    condition = ctrio.Condition()
+
+    async def waiter() -> None:
+        async with condition:
+            await condition.wait()
+
+    async with open_nursery() as nursery:
+        nursery.start_soon(waiter)
+        nursery.start_soon(waiter)
+        await wait_all_tasks_blocked()
+        async with condition:
+            condition.notify()
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+
+async def limiters_and_lots() -> None:
+    limiter = ctrio.CapacityLimiter(1)
+
+    async def user() -> None:
+        async with limiter:
+            await checkpoint()
+
+    async with open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(user)
+    limiter.acquire_on_behalf_of_nowait([].__class__)
+    limiter.statistics()
+    limiter.release_on_behalf_of([].__class__)
+    lot = ParkingLot()
+    async with open_nursery() as nursery:
+        nursery.start_soon(lot.park)
+        nursery.start_soon(lot.park)
+        await wait_all_tasks_blocked()
+        lot.unpark_all()
+        lot.break_lot()
+        with pytest.raises(ctrio.BrokenResourceError):
+            await lot.park()
+        nursery.cancel_scope.cancel()
+
+
+async def lots_that_break() -> None:
+    with pytest.raises(ExceptionGroup):
+        await _break_a_lot()
+
+
+async def _break_a_lot() -> None:
+    lot = ParkingLot()
+    async with open_nursery() as nursery:
+        nursery.start_soon(lot.park)
+        await wait_all_tasks_blocked()
+        lot.break_lot()
+
+
+async def channels() -> None:
+    for size in (0, 1, 100):
+        send, receive = ctrio.open_memory_channel[Any](size)
+        clone = send.clone()
+
+        async def sender(channel: Any = clone) -> None:
+            async with channel:
+                for number in range(3):
+                    await channel.send([number])
+
+        async with open_nursery() as nursery:
+            nursery.start_soon(sender)
+            for _ in range(3):
+                await receive.receive()
+        with ctrio.move_on_after(0):
+            await receive.receive()
+        await send.aclose()
+        with pytest.raises(ctrio.EndOfChannel):
+            await receive.receive()
+        receive.close()
+        receive.statistics()
+
+
+async def run_variables() -> None:
+    variable = RunVar("variable", None)
+    token = variable.set([1])
+    variable.get()
+    variable.reset(token)
+
+
+async def system_tasks() -> None:
+    spawn_system_task(checkpoint)
+    spawn_system_task(ctrio.sleep_forever)
+    await wait_all_tasks_blocked()
+
+
+async def never_awaited() -> None:
+    with pytest.warns(RuntimeWarning):
+        for _ in range(3):
+            ctrio.sleep(1)
+
+
+async def inspected() -> None:
+    coro = ctrio.sleep(0)
+    task: Any = current_task()
+    for looked_at in (coro.cr_frame, coro.cr_code, repr(coro), repr(task)):
+        assert looked_at is not None
+    await coro
+    list(task.iter_await_frames())
+    context: Any = ctrio._core._run.GLOBAL_RUN_CONTEXT
+    context.__dict__.update(context.__dict__.copy())
+    repr(context.__dict__)
+    ctrio.lowlevel.current_statistics()
+
+
+ERRORS: list[Any] = [
+    lambda: CancelScope(deadline="x"),  # type: ignore[arg-type]
+    lambda: CancelScope(x=1),  # type: ignore[call-arg]
+    lambda: ctrio.sleep(),  # type: ignore[call-arg]
+    lambda: ctrio.sleep(1, 2),  # type: ignore[call-arg]
+    lambda: ctrio.move_on_after("x"),  # type: ignore[arg-type]
+    lambda: ctrio.Event().wait(1),  # type: ignore[call-arg]
+    lambda: spawn_system_task(3),  # type: ignore[arg-type]
+    lambda: spawn_system_task(checkpoint, context=3),  # type: ignore[arg-type]
+    lambda: reschedule(3),  # type: ignore[arg-type]
+    lambda: current_trio_token().run_sync_soon(),  # type: ignore[call-arg]
+    lambda: current_trio_token().run_sync_soon(print, [], idempotent=True),
+    lambda: ctrio.run(checkpoint),
+    lambda: ctrio.Nursery(),  # type: ignore[call-arg]
+    lambda: ctrio.Cancelled._create(x=1),  # type: ignore[call-arg]
+]
+
+
+async def refused() -> None:
+    for wrong in ERRORS:
+        with pytest.raises((TypeError, RuntimeError)):
+            wrong()
+
+
+PRIMITIVES: list[Callable[[], Awaitable[None]]] = [
+    checkpoints,
+    sleeps,
+    scopes,
+    misnested_scopes,
+    nurseries,
+    failures,
+    starts,
+    abandoned,
+    traps,
+    detaching,
+    locks,
+    limiters_and_lots,
+    lots_that_break,
+    channels,
+    run_variables,
+    system_tasks,
+    never_awaited,
+    inspected,
+    refused,
+]
+
+# --- how it is measured ---------------------------------------------------------------
+
+
+def run_once(async_fn: Callable[[], Awaitable[None]]) -> None:
+    ctrio.run(async_fn, clock=MockClock(autojump_threshold=0))
+
+
+def heap_in_use() -> int:
+    """Bytes that malloc() has given out; 0 where it does not tell."""
+
+    class Info(ctypes.Structure):
+        _fields_ = [(f"field_{number}", ctypes.c_size_t) for number in range(10)]
+
+    try:
+        mallinfo2 = ctypes.CDLL(None).mallinfo2
+    except (AttributeError, OSError):
+        return 0
+    mallinfo2.restype = Info
+    info = mallinfo2()
+    return int(info.field_7 + info.field_1 * 0)
+
+
+def measure() -> tuple[int, int, int, int]:
+    """Objects, references, pymalloc's blocks, malloc's bytes."""
+    for _ in range(3):
+        gc.collect()
+    references = getattr(sys, "gettotalrefcount", lambda: 0)()
+    return len(gc.get_objects()), references, sys.getallocatedblocks(), heap_in_use()
+
+
+Measures = tuple[int, int, int, int]
+
+
+def grown_since(before: Measures) -> list[int]:
+    return [after - earlier for earlier, after in zip(before, measure(), strict=True)]
+
+
+def growth(function: Callable[[], object], times: int) -> list[int]:
+    before = measure()
+    for _ in range(times):
+        function()
+    return grown_since(before)
+
+
+@pytest.mark.parametrize("primitive", PRIMITIVES, ids=lambda each: each.__name__)
+def test_a_hundred_runs_leave_nothing_behind(
+    primitive: Callable[[], Awaitable[None]],
+) -> None:
+    for _ in range(10):  # caches fill, code is specialised, free lists are stocked
+        run_once(primitive)
+    # CPython's cache of types keeps up to 4096 strings that its own code looks names up
+    # by ("derive", of groups): that growth fades, ours would not.
+    for _ in range(12):
+        grown = growth(lambda: run_once(primitive), 100)
+        if max(grown[:3]) < 50 and grown[3] < 50 * 64:
+            return
+    raise AssertionError(
+        f"a hundred runs: {grown[0]} objects, {grown[1]} references, "
+        f"{grown[2]} blocks, {grown[3]} bytes more"
+    )
+
+
+def test_one_run_can_go_on_for_ever() -> None:
+    """The same within a run: nothing is kept until its end."""
+
+    async def main() -> None:
+        loops = [checkpoints, scopes, nurseries, failures, starts, abandoned, channels]
+        for loop in loops:
+            for _ in range(10):
+                await loop()
+        for loop in loops:
+            before = measure()
+            for _ in range(100):
+                await loop()
+            grown = [
+                after - earlier
+                for earlier, after in zip(before, measure(), strict=True)
+            ]
+            assert max(grown[:3]) < 50, (loop.__name__, grown)
+
+    ctrio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+def test_runs_that_break_down_leave_nothing_behind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sys, "unraisablehook", lambda report: None)
+
+    async def breaks() -> None:
+        async with open_nursery() as nursery:
+            nursery.start_soon(ctrio.sleep, 1000)
+            nursery.start_soon(ctrio.Event().wait)
+            await wait_all_tasks_blocked()
+            with CancelScope() as scope:
+                scope.cancel("reason")
+                current_trio_token().run_sync_soon(lambda: None, idempotent=True)
+                await wait_task_rescheduled(lambda _: None)  # type: ignore[arg-type, return-value]
+
+    def once() -> None:
+        with pytest.raises(ctrio.TrioInternalError):
+            run_once(breaks)
+
+    for _ in range(10):
+        once()
+    for _ in range(12):
+        grown = growth(once, 50)
+        if max(grown[:3]) < 25:
+            return
+    raise AssertionError(grown)

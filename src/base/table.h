@@ -7,17 +7,6 @@
 #define CTRIO_BASE_TABLE_H
 #include "base/list.h"
 
-struct ctrio_table_node {
-    struct ctrio_table_node *chain; /* next with the same bucket */
-    struct ctrio_list order;        /* on table->order */
-    uint64_t hash;
-};
-struct ctrio_table {
-    struct ctrio_table_node **buckets; /* 2^n of them, or NULL; owned */
-    size_t bucket_count, count;
-    uint64_t changes; /* of the set of nodes: a search notices that equal() changed it */
-    struct ctrio_list order;
-};
 void ctrio__table_init(struct ctrio_table *table);
 void ctrio__table_close(struct ctrio_table *table); /* empty */
 /* Room for `count` nodes in all.  -ENOMEM changes nothing. */

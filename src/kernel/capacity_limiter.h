@@ -19,12 +19,6 @@ struct ctrio__borrower_ops {                                                 /* 
     int (*equal)(const struct ctrio_table_node *node, const void *borrower); /* table.h's */
     void (*drop)(void *borrower);
 };
-struct ctrio_capacity_limiter {
-    struct ctrio_parking_lot lot;
-    struct ctrio_table borrowers; /* of struct ctrio__loan; owned */
-    size_t total_tokens;          /* SIZE_MAX: no limit */
-    const struct ctrio__borrower_ops *ops;
-};
 void ctrio__limiter_init(struct ctrio_capacity_limiter *limiter, size_t total_tokens,
                          const struct ctrio__borrower_ops *ops,
                          const struct ctrio__frontend *frontend);

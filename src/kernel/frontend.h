@@ -48,7 +48,7 @@ struct ctrio__frontend {
     void (*adopt)(const struct ctrio__frontend *from, struct ctrio__outcome *in);
     /* Folds the failures on nursery->failures, oldest first, into one outcome: takes their
      * values and unlinks nothing.  [code] */
-    struct ctrio__outcome (*group)(struct ctrio_nursery *nursery);
+    struct ctrio__outcome (*group)(struct ctrio__nursery *nursery);
     /* A cancelled scope closes over a CTRIO_GROUP: takes the Cancelled leaves out of *io.  True
      * if there was one; code 0 if nothing is left. [code] */
     bool (*strip_cancelled)(struct ctrio_cancel_scope *scope, struct ctrio__outcome *io);
@@ -64,7 +64,7 @@ struct ctrio__frontend {
     void (*outcome_drop)(struct ctrio__outcome *outcome); /* [code] */
     /* The task that opened it holds it no longer: closed, or left behind; NULL: nothing to do.
      * [code] */
-    void (*nursery_release)(struct ctrio_nursery *nursery);
+    void (*nursery_release)(struct ctrio__nursery *nursery);
     void (*scope_release)(struct ctrio_cancel_scope *scope); /* forgotten, not closed [code] */
     void (*lot_broken)(struct ctrio_parking_lot *lot, struct ctrio_task *task); /* [code] */
     void (*task_free)(struct ctrio_task *task); /* the kernel's last word on it [code] */

@@ -12,12 +12,12 @@ static void node_init(struct ctrio__failure *node)
     ctrio__list_init(&node->link);
 }
 
-void ctrio__nursery_open(struct ctrio_nursery *nursery, struct ctrio_task *task,
+void ctrio__nursery_open(struct ctrio__nursery *nursery, struct ctrio_task *task,
                          struct ctrio_cancel_scope *scope)
 {
     CTRIO_ASSERT(scope->state == CTRIO_SCOPE_OPEN);
     CTRIO_ASSERT(task->scope == scope);
-    *nursery = (struct ctrio_nursery){
+    *nursery = (struct ctrio__nursery){
         .run = task->run, .parent = task, .scope = scope, .body_running = true};
     ctrio__list_init(&nursery->sibling);
     ctrio__list_init(&nursery->children);
@@ -27,7 +27,7 @@ void ctrio__nursery_open(struct ctrio_nursery *nursery, struct ctrio_task *task,
     ctrio__list_append(&task->nurseries, &nursery->sibling);
 }
 
-void ctrio__nursery_unlink(struct ctrio_nursery *nursery, const struct ctrio__frontend *frontend)
+void ctrio__nursery_unlink(struct ctrio__nursery *nursery, const struct ctrio__frontend *frontend)
 {
     if (!ctrio__list_linked(&nursery->sibling))
         return;
@@ -36,7 +36,7 @@ void ctrio__nursery_unlink(struct ctrio_nursery *nursery, const struct ctrio__fr
         frontend->nursery_release(nursery);
 }
 
-void ctrio__nursery_check_closed(struct ctrio_nursery *nursery)
+void ctrio__nursery_check_closed(struct ctrio__nursery *nursery)
 {
     if (nursery->body_running || nursery->child_count != 0 || nursery->pending_starts != 0)
         return;
@@ -48,7 +48,7 @@ void ctrio__nursery_check_closed(struct ctrio_nursery *nursery)
     ctrio__task_wake(nursery->parent, 0, NULL);
 }
 
-void ctrio__nursery_add_failure(struct ctrio_nursery *nursery, struct ctrio__failure *node,
+void ctrio__nursery_add_failure(struct ctrio__nursery *nursery, struct ctrio__failure *node,
                                 struct ctrio__outcome *failure, enum ctrio__blame blame,
                                 struct ctrio_task *task)
 {
@@ -68,7 +68,7 @@ void ctrio__nursery_add_failure(struct ctrio_nursery *nursery, struct ctrio__fai
     ctrio__scope_cancel(scope, reason);
 }
 
-static void remove_child(struct ctrio_nursery *nursery, struct ctrio_task *task)
+static void remove_child(struct ctrio__nursery *nursery, struct ctrio_task *task)
 {
     CTRIO_ASSERT(nursery->child_count > 0);
     CTRIO_ASSERT(task->nursery == nursery);
@@ -76,7 +76,7 @@ static void remove_child(struct ctrio_nursery *nursery, struct ctrio_task *task)
     nursery->child_count--;
 }
 
-bool ctrio__nursery_child_finished(struct ctrio_nursery *nursery, struct ctrio_task *task,
+bool ctrio__nursery_child_finished(struct ctrio__nursery *nursery, struct ctrio_task *task,
                                    struct ctrio__outcome *outcome)
 {
     const struct ctrio__frontend *frontend = task->frontend;
@@ -98,7 +98,7 @@ bool ctrio__nursery_child_finished(struct ctrio_nursery *nursery, struct ctrio_t
 }
 
 /* Gives back the nodes once their values have been taken; task_free comes last. */
-static void free_failures(struct ctrio_nursery *nursery)
+static void free_failures(struct ctrio__nursery *nursery)
 {
     struct ctrio_list *link;
     while ((link = ctrio__list_pop(&nursery->failures)) != NULL) {
@@ -108,7 +108,7 @@ static void free_failures(struct ctrio_nursery *nursery)
     }
 }
 
-static bool only_cancelled(const struct ctrio_nursery *nursery)
+static bool only_cancelled(const struct ctrio__nursery *nursery)
 {
     const struct ctrio_list *at = nursery->failures.next;
     for (; at != &nursery->failures; at = at->next)
@@ -117,7 +117,7 @@ static bool only_cancelled(const struct ctrio_nursery *nursery)
     return true;
 }
 
-static void drop_failures(struct ctrio_nursery *nursery, const struct ctrio__frontend *frontend)
+static void drop_failures(struct ctrio__nursery *nursery, const struct ctrio__frontend *frontend)
 {
     struct ctrio_list *link;
     while ((link = ctrio__list_pop(&nursery->failures)) != NULL) {
@@ -132,7 +132,7 @@ static void drop_failures(struct ctrio_nursery *nursery, const struct ctrio__fro
 }
 
 /* All failures become one outcome.  No group is built where the scope will swallow them all. */
-static void fold(struct ctrio_nursery *nursery, struct ctrio_task *task, struct ctrio__outcome *io)
+static void fold(struct ctrio__nursery *nursery, struct ctrio_task *task, struct ctrio__outcome *io)
 {
     nursery->results_lost = true; /* from here on there is nowhere to go */
     *io = (struct ctrio__outcome){0, NULL};
@@ -153,7 +153,7 @@ static void fold(struct ctrio_nursery *nursery, struct ctrio_task *task, struct 
  * kept for the group (test_cancelled.py::test_reason_delayed_ki). */
 static enum ctrio__abort close_abort(struct ctrio_task *task, const struct ctrio__outcome *why)
 {
-    struct ctrio_nursery *nursery = task->park_data;
+    struct ctrio__nursery *nursery = task->park_data;
     CTRIO_ASSERT(nursery->parent == task || why->code == 0);
     if (why->code == 0) {
         nursery->parent_waiting = false;
@@ -168,7 +168,7 @@ static enum ctrio__abort close_abort(struct ctrio_task *task, const struct ctrio
     return CTRIO__ABORT_FAILED;
 }
 
-static enum ctrio__step close_begin(struct ctrio_nursery *nursery, struct ctrio_task *task,
+static enum ctrio__step close_begin(struct ctrio__nursery *nursery, struct ctrio_task *task,
                                     struct ctrio__outcome *io)
 {
     if (nursery->parent != task && nursery->parent != NULL) {
@@ -191,17 +191,17 @@ static enum ctrio__step close_begin(struct ctrio_nursery *nursery, struct ctrio_
 static enum ctrio__step close_step(struct ctrio__op *op, struct ctrio_task *task,
                                    struct ctrio__outcome *io)
 {
-    struct ctrio_nursery *nursery = op->object;
+    struct ctrio__nursery *nursery = op->object;
     if (op->stage == 0) {
         op->stage = 1;
         return close_begin(nursery, task, io);
     }
     CTRIO_ASSERT(nursery->closed);
-    struct ctrio_nursery *innermost = nursery;
+    struct ctrio__nursery *innermost = nursery;
     if (nursery->parent != NULL) { /* else: left behind by its task, and closed by another */
         innermost = NULL;
         if (!ctrio__list_empty(&task->nurseries))
-            innermost = ctrio__container(task->nurseries.prev, struct ctrio_nursery, sibling);
+            innermost = ctrio__container(task->nurseries.prev, struct ctrio__nursery, sibling);
     }
     if (innermost != nursery) {
         task->frontend->misnested(CTRIO__NURSERY_OUT_OF_ORDER, task, nursery->scope, NULL, io);
@@ -216,7 +216,7 @@ static enum ctrio__step close_step(struct ctrio__op *op, struct ctrio_task *task
 
 static void close_abandon(struct ctrio__op *op, struct ctrio_task *task)
 {
-    struct ctrio_nursery *nursery = op->object;
+    struct ctrio__nursery *nursery = op->object;
     (void)task;
     nursery->parent_waiting = false;
 }
@@ -224,12 +224,12 @@ static void close_abandon(struct ctrio__op *op, struct ctrio_task *task)
 const struct ctrio__op_kind ctrio__nursery_close_kind = {
     .verb = "close nursery", .step = close_step, .abandon = close_abandon};
 
-void ctrio__nursery_close_op_init(struct ctrio__nursery_close_op *op, struct ctrio_nursery *nursery)
+void ctrio__nursery_close_op_init(struct ctrio__nursery_close_op *op, struct ctrio__nursery *nursery)
 {
     ctrio__op_init(&op->op, &ctrio__nursery_close_kind, nursery);
 }
 
-void ctrio__nursery_forget(struct ctrio_nursery *nursery)
+void ctrio__nursery_forget(struct ctrio__nursery *nursery)
 {
     CTRIO_ASSERT(!nursery->parent_waiting);
     CTRIO_ASSERT(nursery->child_count == 0);
@@ -242,7 +242,7 @@ void ctrio__nursery_forget(struct ctrio_nursery *nursery)
 
 /* --- start() ----------------------------------------------------------------------- */
 
-void ctrio__start_op_init(struct ctrio__start_op *op, struct ctrio_nursery *target)
+void ctrio__start_op_init(struct ctrio__start_op *op, struct ctrio__nursery *target)
 {
     *op = (struct ctrio__start_op){.op = {&ctrio__start_kind, target, 0}};
     ctrio__list_init(&op->moving_scopes);
@@ -283,7 +283,7 @@ static void attach_contents(struct ctrio__start_op *op, struct ctrio_cancel_scop
 
 int ctrio__start_op_started(struct ctrio__start_op *op)
 {
-    struct ctrio_nursery *target = op->op.object;
+    struct ctrio__nursery *target = op->op.object;
     if (op->started)
         return CTRIO_MISUSE;
     op->started = true;
@@ -312,7 +312,7 @@ int ctrio__start_op_started(struct ctrio__start_op *op)
 
 static enum ctrio__step start_finish(struct ctrio__start_op *op, struct ctrio__outcome *io)
 {
-    struct ctrio_nursery *target = op->op.object;
+    struct ctrio__nursery *target = op->op.object;
     if (io->code == CTRIO_GROUP)
         op->unwrap(op, io);
     if (io->code == 0 && !op->started)
@@ -329,7 +329,7 @@ static enum ctrio__step start_step(struct ctrio__op *base, struct ctrio_task *ta
                                    struct ctrio__outcome *io)
 {
     struct ctrio__start_op *op = ctrio__container(base, struct ctrio__start_op, op);
-    struct ctrio_nursery *target = base->object;
+    struct ctrio__nursery *target = base->object;
     if (base->stage == 0) {
         base->stage = 1;
         if (target->closed) {
@@ -354,7 +354,7 @@ static enum ctrio__step start_step(struct ctrio__op *base, struct ctrio_task *ta
 static void start_abandon(struct ctrio__op *base, struct ctrio_task *task)
 {
     struct ctrio__start_op *op = ctrio__container(base, struct ctrio__start_op, op);
-    struct ctrio_nursery *target = base->object;
+    struct ctrio__nursery *target = base->object;
     if (!op->entered)
         return;
     close_abandon(&op->close.op, task);

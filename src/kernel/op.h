@@ -7,18 +7,6 @@
 #define CTRIO_KERNEL_OP_H
 #include <ctrio/types.h>
 
-/* What a task wakes with, what an operation results in, what a task exits with.
- * code >= 0: success.  < 0: a failure.  What `value` is follows from the code and the place:
- *   as a wake: CTRIO_CANCELLED: a struct ctrio__reason (owned by the outcome);
- *              else the front end's own.
- *   as a result of an op: 0: the op's value, as its header says;
- *              CTRIO_MISUSE: a static string, what was wrong.
- *   as the final outcome of a task: the front end's own (CTRIO_CANCELLED too). */
-struct ctrio__outcome {
-    int code;
-    void *value;
-};
-
 enum ctrio__step { CTRIO__DONE, CTRIO__PARKED };
 
 struct ctrio__op;

@@ -58,7 +58,7 @@ static void free_left_over_tasks(struct ctrio_run *run)
         struct ctrio_task *task = ctrio__task_from(link, run_link);
         while (!ctrio__list_empty(&task->nurseries))
             ctrio__nursery_unlink(
-                ctrio__container(task->nurseries.next, struct ctrio_nursery, sibling),
+                ctrio__container(task->nurseries.next, struct ctrio__nursery, sibling),
                 task->frontend);
         task->frontend->task_free(task);
     }

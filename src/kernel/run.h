@@ -33,7 +33,7 @@ struct ctrio__run_options {
 /* What the front end lends for the tasks every run has. */
 struct ctrio__system {
     struct ctrio_task *init;
-    struct ctrio_nursery *entry_nursery, *system_nursery, *main_nursery;
+    struct ctrio__nursery *entry_nursery, *system_nursery, *main_nursery;
     struct ctrio_cancel_scope *entry_scope, *system_scope, *main_scope;
     /* Spawns the main task into main_nursery; a failure is the main outcome: *io. [code] */
     void (*spawn_main)(struct ctrio_run *run, struct ctrio__outcome *io);

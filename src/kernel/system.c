@@ -25,7 +25,7 @@ int ctrio__run_start(struct ctrio_run *run, const struct ctrio__system *system)
     return result;
 }
 
-static void shut_down(struct ctrio_run *run, struct ctrio_nursery *nursery, enum ctrio__blame blame)
+static void shut_down(struct ctrio_run *run, struct ctrio__nursery *nursery, enum ctrio__blame blame)
 {
     struct ctrio_task *init = run->init_task;
     ctrio__scope_cancel(nursery->scope, init->frontend->reason_make(blame, init, NULL));
@@ -59,7 +59,7 @@ static void begin(struct ctrio_run *run, struct ctrio_task *task, struct ctrio__
         *io = (struct ctrio__outcome){result, NULL};
 }
 
-static void close_next(struct ctrio__init_op *op, struct ctrio_nursery *nursery, uint8_t stage)
+static void close_next(struct ctrio__init_op *op, struct ctrio__nursery *nursery, uint8_t stage)
 {
     op->op.stage = stage;
     ctrio__nursery_close_op_init(&op->close, nursery);

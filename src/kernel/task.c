@@ -54,7 +54,7 @@ static int make_room(struct ctrio_run *run)
     return result;
 }
 
-int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task, struct ctrio_nursery *nursery)
+int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task, struct ctrio__nursery *nursery)
 {
     CTRIO_ASSERT(task->state == CTRIO__TASK_NEW);
     CTRIO_ASSERT(nursery == NULL || nursery->run == run);
@@ -235,8 +235,8 @@ static bool abandon_nurseries(struct ctrio_task *task)
 {
     bool any = false;
     while (!ctrio__list_empty(&task->nurseries)) {
-        struct ctrio_nursery *nursery =
-            ctrio__container(task->nurseries.next, struct ctrio_nursery, sibling);
+        struct ctrio__nursery *nursery =
+            ctrio__container(task->nurseries.next, struct ctrio__nursery, sibling);
         nursery->closed = true;
         nursery->parent = NULL;
         nursery->parent_waiting = false; /* it closes it by hand, perhaps, and has not finished */

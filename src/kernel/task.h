@@ -28,19 +28,12 @@ enum ctrio__task_state {
  * coroutine by hand has only asked, and the task goes on running. */
 enum ctrio__trap { CTRIO__TRAP_NONE, CTRIO__TRAP_YIELD, CTRIO__TRAP_PARK };
 
-/* A failure waiting to be folded. */
-struct ctrio__failure {
-    struct ctrio_list link; /* on nursery->failures */
-    struct ctrio__outcome outcome;
-    struct ctrio_task *task; /* freed after the fold; NULL: the nursery's own node */
-};
-
 struct ctrio_task { /* the head of a front end's own task struct */
     const struct ctrio__frontend *frontend;
     struct ctrio_run *run;
-    struct ctrio_nursery *nursery;          /* parent; NULL only for the init task */
-    struct ctrio_nursery *eventual_nursery; /* between start() and started() */
-    struct ctrio_cancel_scope *scope;       /* innermost; we are on scope->tasks; may be NULL */
+    struct ctrio__nursery *nursery;          /* parent; NULL only for the init task */
+    struct ctrio__nursery *eventual_nursery; /* between start() and started() */
+    struct ctrio_cancel_scope *scope;        /* innermost; we are on scope->tasks; may be NULL */
     struct ctrio_list scope_link, nursery_link, lot_link;
     struct ctrio_list run_link;    /* on run->tasks while living */
     struct ctrio_parking_lot *lot; /* that lot_link is on; meaningful only while it is linked */
@@ -65,7 +58,7 @@ void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *fro
  * turn.  -ENOMEM and CTRIO_CLOSED_RESOURCE change nothing.  From here on the kernel owns the task
  * until task_free. */
 int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task,
-                      struct ctrio_nursery *nursery);
+                      struct ctrio__nursery *nursery);
 /* The running task will be woken by exactly one reschedule, or by a cancellation that abort_fn
  * (NULL: not abortable) agrees to.  Takes effect when its step answers PARKED. */
 void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data);

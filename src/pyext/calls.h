@@ -16,7 +16,7 @@ void ctrio__runner_fail(struct ctrio__py_runner *runner);
 /* Spawns async_fn(*args) as Trio's spawn_impl does; `nursery` may be NULL (init).  A new
  * reference to the task; NULL with an error. */
 PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames, struct ctrio_nursery *nursery,
+                       Py_ssize_t nargs, PyObject *kwnames, struct ctrio__nursery *nursery,
                        PyObject *name, bool system, PyObject *context);
 /* Runs call(*args) soon in the run; [any thread that holds the GIL].  -1 with an error. */
 int ctrio__run_sync_soon(struct ctrio__py_runner *runner, PyObject *fn, PyObject *args,
@@ -45,7 +45,7 @@ void ctrio__scope_exit(struct ctrio__py_scope *self, struct ctrio__py_task *task
 struct ctrio__py_nursery *ctrio__nursery_make(struct ctrio__state *state, bool strict);
 int ctrio__nursery_enter(struct ctrio__py_nursery *self, struct ctrio__py_task *task);
 
-void ctrio__py_nursery_release(struct ctrio_nursery *nursery);
+void ctrio__py_nursery_release(struct ctrio__nursery *nursery);
 int ctrio__nursery_refuse_closed(const struct ctrio__py_nursery *self);
 /* Splits name= off the keywords of start_soon and start: only it is ours. */
 int ctrio__take_name(const char *function, PyObject *const *args, Py_ssize_t nargs,

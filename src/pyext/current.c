@@ -120,7 +120,7 @@ PyObject *ctrio__spawn_system(struct ctrio__py_runner *runner, PyObject *const *
                         "spawn_system_task() missing 1 required positional argument: 'async_fn'");
         return NULL;
     }
-    struct ctrio_nursery *nursery = runner->run.system.system_nursery;
+    struct ctrio__nursery *nursery = runner->run.system.system_nursery;
     if (!runner->opened || nursery == NULL || nursery->run == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "Nursery is closed to new arrivals");
         return NULL;

@@ -37,7 +37,7 @@ static PyObject *build_group(struct ctrio__state *state, PyObject *list, bool st
     return group;
 }
 
-struct ctrio__outcome ctrio__py_group(struct ctrio_nursery *nursery)
+struct ctrio__outcome ctrio__py_group(struct ctrio__nursery *nursery)
 {
     struct ctrio__state *state = ctrio__state_of(ctrio__py_nursery_from(nursery));
     bool strict = ctrio__py_nursery_from(nursery)->strict;

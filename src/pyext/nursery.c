@@ -40,7 +40,7 @@ int ctrio__nursery_enter(struct ctrio__py_nursery *self, struct ctrio__py_task *
     return 0;
 }
 
-void ctrio__py_nursery_release(struct ctrio_nursery *nursery)
+void ctrio__py_nursery_release(struct ctrio__nursery *nursery)
 {
     Py_DECREF(ctrio__py_nursery_from(nursery));
 }
@@ -106,7 +106,7 @@ static PyObject *nursery_start_soon(PyObject *self, PyObject *const *args, Py_ss
 
 static PyObject *get_child_tasks(PyObject *self, void *Py_UNUSED(closure))
 {
-    struct ctrio_nursery *nursery = &nursery_of(self)->nursery;
+    struct ctrio__nursery *nursery = &nursery_of(self)->nursery;
     PyObject *list = PyList_New(0);
     if (list == NULL || nursery->run == NULL)
         goto done;
@@ -134,7 +134,7 @@ static PyObject *get_cancel_scope(PyObject *self, void *Py_UNUSED(closure))
 }
 static PyObject *get_closed(PyObject *self, void *Py_UNUSED(closure))
 {
-    const struct ctrio_nursery *nursery = &nursery_of(self)->nursery;
+    const struct ctrio__nursery *nursery = &nursery_of(self)->nursery;
     return PyBool_FromLong(nursery->run == NULL || nursery->closed);
 }
 
@@ -310,7 +310,7 @@ static int exit_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task
         return -1;
     }
     coro->arg2 = Py_NewRef(self->nursery);
-    struct ctrio_nursery *nursery = &nursery_of(coro->arg2)->nursery;
+    struct ctrio__nursery *nursery = &nursery_of(coro->arg2)->nursery;
     ctrio__nursery_close_op_init(&coro->op.nursery_close, nursery);
     if (coro->arg != Py_None) {
         struct ctrio__outcome failure =

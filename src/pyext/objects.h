@@ -57,7 +57,7 @@ struct ctrio__py_scope {
 struct ctrio__py_nursery {
     PyObject_HEAD
     uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
-    struct ctrio_nursery nursery;
+    struct ctrio__nursery nursery;
     PyObject *scope; /* its CancelScope */
     PyObject *parent_task;
     PyObject *dict, *weakrefs;
@@ -67,7 +67,7 @@ static inline struct ctrio__py_scope *ctrio__py_scope_from(struct ctrio_cancel_s
 {
     return ctrio__container(scope, struct ctrio__py_scope, scope);
 }
-static inline struct ctrio__py_nursery *ctrio__py_nursery_from(struct ctrio_nursery *nursery)
+static inline struct ctrio__py_nursery *ctrio__py_nursery_from(struct ctrio__nursery *nursery)
 {
     return ctrio__container(nursery, struct ctrio__py_nursery, nursery);
 }

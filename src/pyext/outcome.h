@@ -47,7 +47,7 @@ PyObject *ctrio__reason_text(const struct ctrio__reason *reason);
 const char *ctrio__reason_source(const struct ctrio__reason *reason);
 
 /* The parts of ctrio__python that deal with outcomes. */
-struct ctrio__outcome ctrio__py_group(struct ctrio_nursery *nursery);
+struct ctrio__outcome ctrio__py_group(struct ctrio__nursery *nursery);
 bool ctrio__py_strip_cancelled(struct ctrio_cancel_scope *scope, struct ctrio__outcome *io);
 void ctrio__py_misnested(enum ctrio__misnesting how, struct ctrio_task *task,
                          struct ctrio_cancel_scope *scope, struct ctrio_cancel_scope *inner,

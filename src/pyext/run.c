@@ -42,7 +42,7 @@ static const struct ctrio__async entry_queue_async = {.qualname = "EntryQueue.ta
                                                       .begin = begin_entry_queue};
 
 static PyObject *spawn_own(struct ctrio__py_runner *runner, const struct ctrio__async *async,
-                           const char *name, struct ctrio_nursery *nursery)
+                           const char *name, struct ctrio__nursery *nursery)
 {
     PyObject *function = ctrio__function_new(runner->state, async);
     PyObject *text = PyUnicode_FromString(name);
@@ -121,7 +121,7 @@ enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__out
 static int make_system(struct ctrio__py_runner *runner, struct ctrio__system *system)
 {
     system->init = &((struct ctrio__py_task *)runner->init_task)->task;
-    struct ctrio_nursery **nurseries[] = {&system->entry_nursery, &system->system_nursery,
+    struct ctrio__nursery **nurseries[] = {&system->entry_nursery, &system->system_nursery,
                                           &system->main_nursery};
     struct ctrio_cancel_scope **scopes[] = {&system->entry_scope, &system->system_scope,
                                             &system->main_scope};

@@ -103,7 +103,7 @@ static PyObject *context_for(struct ctrio__py_runner *runner, bool system, PyObj
 }
 
 static int start(struct ctrio__py_runner *runner, struct ctrio__py_task *task,
-                 struct ctrio_nursery *nursery)
+                 struct ctrio__nursery *nursery)
 {
     /* From here on the kernel owns one reference, given back by task_free; the task owns one to
      * its nursery, given back by its dealloc. */
@@ -124,7 +124,7 @@ static int start(struct ctrio__py_runner *runner, struct ctrio__py_task *task,
 }
 
 PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyObject *const *args,
-                       Py_ssize_t nargs, PyObject *kwnames, struct ctrio_nursery *nursery,
+                       Py_ssize_t nargs, PyObject *kwnames, struct ctrio__nursery *nursery,
                        PyObject *name, bool system, PyObject *context)
 {
     struct ctrio__state *state = runner->state;

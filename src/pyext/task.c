@@ -243,7 +243,7 @@ static int set_field(PyObject *self, PyObject *value, void *closure)
     return 0;
 }
 
-static PyObject *nursery_or_none(const struct ctrio_nursery *nursery)
+static PyObject *nursery_or_none(const struct ctrio__nursery *nursery)
 {
     if (nursery == NULL)
         Py_RETURN_NONE;
@@ -264,7 +264,7 @@ static PyObject *get_child_nurseries(PyObject *self, void *Py_UNUSED(closure))
     PyObject *list = PyList_New(0);
     for (struct ctrio_list *at = task->nurseries.next; list != NULL && at != &task->nurseries;
          at = at->next) {
-        struct ctrio_nursery *nursery = ctrio__container(at, struct ctrio_nursery, sibling);
+        struct ctrio__nursery *nursery = ctrio__container(at, struct ctrio__nursery, sibling);
         if (PyList_Append(list, (PyObject *)ctrio__py_nursery_from(nursery)) < 0)
             Py_CLEAR(list);
     }
@@ -347,7 +347,7 @@ static int task_traverse(PyObject *self, visitproc visit, void *arg)
     for (struct ctrio_list *at = task->task.nurseries.next; at != &task->task.nurseries;
          at = at->next)
         Py_VISIT((PyObject *)ctrio__py_nursery_from(
-            ctrio__container(at, struct ctrio_nursery, sibling)));
+            ctrio__container(at, struct ctrio__nursery, sibling)));
     if (task->has_wake && (task->wake.code == 0 || task->wake.code == CTRIO_FOREIGN))
         Py_VISIT((PyObject *)task->wake.value);
     return 0;
@@ -375,7 +375,7 @@ static void task_dealloc(PyObject *self)
     CTRIO_ASSERT(!ctrio__list_linked(&task->task.scope_link));
     drop_wake(task);
     task_clear(self);
-    struct ctrio_nursery *nursery = task->task.nursery;
+    struct ctrio__nursery *nursery = task->task.nursery;
     task->task.nursery = NULL;
     if (nursery != NULL)
         Py_DECREF(ctrio__py_nursery_from(nursery));

@@ -44,7 +44,7 @@ static void report_failure(struct ctrio__py_runner *runner)
     PyObject *error = PyErr_GetRaisedException();
     PyObject *function = ctrio__function_new(runner->state, &kill_everything);
     PyObject *task = NULL;
-    struct ctrio_nursery *nursery = runner->run.system.system_nursery;
+    struct ctrio__nursery *nursery = runner->run.system.system_nursery;
     if (function != NULL) {
         if (nursery->closed)
             nursery = runner->run.system.entry_nursery;

@@ -80,7 +80,7 @@ static void adopt(const struct ctrio__frontend *from, struct ctrio__outcome *in)
     (void)in;
 }
 
-static struct ctrio__outcome group(struct ctrio_nursery *nursery)
+static struct ctrio__outcome group(struct ctrio__nursery *nursery)
 {
     struct ctrio__outcome folded = {CTRIO_CANCELLED, NULL};
     ctrio__list_each (link, &nursery->failures) {
@@ -171,7 +171,7 @@ static bool main_body(struct crew_task *self)
     struct crew *crew = crew_of(self);
     if (self->stage++ != 0)
         return false;
-    struct ctrio_nursery *nursery = &crew->nurseries[3];
+    struct ctrio__nursery *nursery = &crew->nurseries[3];
     ctrio__scope_open(&crew->scopes[3], &self->task);
     ctrio__nursery_open(nursery, &self->task, &crew->scopes[3]);
     for (size_t i = 1; i < crew->count && self->code == 0; i++)

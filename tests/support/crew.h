@@ -40,7 +40,7 @@ struct crew {
     size_t count;
     struct crew_task init, entries;
     struct ctrio__init_op init_op;
-    struct ctrio_nursery nurseries[4]; /* entry, system, main; and the crew's own */
+    struct ctrio__nursery nurseries[4]; /* entry, system, main; and the crew's own */
     struct ctrio_cancel_scope scopes[4];
     struct ctrio__nursery_close_op close;
     struct ctrio__chooser *chooser; /* set between init and open */

@@ -17,7 +17,7 @@ const char *script_code_name(int code)
 {
     static const char *const names[] = {"cancelled",   "too slow", "would block",    "busy",
                                         "closed",      "broken",   "end of channel", "run finished",
-                                        "interrupted", "group",    "foreign",        "misuse"};
+                                        "interrupted", "group",    "foreign", "name error",        "misuse"};
     if (code >= CTRIO_CANCELLED && code <= CTRIO_MISUSE)
         return names[code - CTRIO_CANCELLED];
     return code == -ENOMEM ? "no memory" : code >= 0 ? "ok" : "errno";
@@ -65,7 +65,7 @@ void script_describe(const struct ctrio__outcome *outcome, char *text, size_t si
 
 /* --- the table ------------------------------------------------------------------------------- */
 
-static struct ctrio__outcome group(struct ctrio_nursery *nursery)
+static struct ctrio__outcome group(struct ctrio__nursery *nursery)
 {
     size_t count = ctrio__list_count(&nursery->failures);
     struct script_group *made = ctrio__alloc(sizeof *made + count * sizeof made->leaf[0]);
@@ -176,7 +176,7 @@ static void reason_free(struct ctrio__reason *reason)
 }
 
 /* Left behind by its task: what it still holds goes when the run does. */
-static void nursery_release(struct ctrio_nursery *nursery)
+static void nursery_release(struct ctrio__nursery *nursery)
 {
     if (nursery->results_lost)
         return;
@@ -324,7 +324,7 @@ static enum ctrio__step begin_step(struct script_task *self, struct ctrio__outco
 
 static void take_value(struct script_task *self, struct ctrio__outcome *io)
 {
-    struct ctrio_nursery *nursery = NULL;
+    struct ctrio__nursery *nursery = NULL;
     self->in_op = false;
     if (self->op.op.kind == &ctrio__nursery_close_kind)
         nursery = self->op.op.object;
@@ -391,7 +391,7 @@ struct script_task *script_task_new(const char *name, const struct script_step *
     return self;
 }
 
-int script_spawn(struct ctrio_nursery *nursery, const char *name, const struct script_step *script)
+int script_spawn(struct ctrio__nursery *nursery, const char *name, const struct script_step *script)
 {
     struct script_task *self = script_task_new(name, script);
     if (self == NULL)

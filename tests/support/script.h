@@ -54,7 +54,7 @@ struct script_step {
 
 /* A nursery and the scope around it. */
 struct script_nursery {
-    struct ctrio_nursery nursery;
+    struct ctrio__nursery nursery;
     struct ctrio_cancel_scope scope;
 };
 
@@ -114,7 +114,7 @@ struct script_world {
     size_t steps, turns, moments;
     struct script_nursery old[32]; /* for start(): they may outlive their tasks */
     size_t old_count;
-    struct ctrio_nursery *left_behind[32]; /* released while they still held failures */
+    struct ctrio__nursery *left_behind[32]; /* released while they still held failures */
     size_t left_behind_count;
     size_t tasks_living; /* structs of ours */
     size_t items_dropped, failures_dropped, lots_broken, scopes_released, adopted;
@@ -156,7 +156,7 @@ void script_abandon_named(const char *name);
 size_t script_said(const char *word);
 /* A new task, not yet spawned; NULL without memory. */
 struct script_task *script_task_new(const char *name, const struct script_step *script);
-int script_spawn(struct ctrio_nursery *nursery, const char *name, const struct script_step *script);
+int script_spawn(struct ctrio__nursery *nursery, const char *name, const struct script_step *script);
 struct ctrio__reason *script_reason(enum ctrio__source source);
 void script_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *script_code_name(int code);

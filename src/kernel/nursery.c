@@ -224,7 +224,8 @@ static void close_abandon(struct ctrio__op *op, struct ctrio_task *task)
 const struct ctrio__op_kind ctrio__nursery_close_kind = {
     .verb = "close nursery", .step = close_step, .abandon = close_abandon};
 
-void ctrio__nursery_close_op_init(struct ctrio__nursery_close_op *op, struct ctrio__nursery *nursery)
+void ctrio__nursery_close_op_init(struct ctrio__nursery_close_op *op,
+                                  struct ctrio__nursery *nursery)
 {
     ctrio__op_init(&op->op, &ctrio__nursery_close_kind, nursery);
 }

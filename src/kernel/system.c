@@ -25,7 +25,8 @@ int ctrio__run_start(struct ctrio_run *run, const struct ctrio__system *system)
     return result;
 }
 
-static void shut_down(struct ctrio_run *run, struct ctrio__nursery *nursery, enum ctrio__blame blame)
+static void shut_down(struct ctrio_run *run, struct ctrio__nursery *nursery,
+                      enum ctrio__blame blame)
 {
     struct ctrio_task *init = run->init_task;
     ctrio__scope_cancel(nursery->scope, init->frontend->reason_make(blame, init, NULL));

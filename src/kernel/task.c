@@ -54,7 +54,8 @@ static int make_room(struct ctrio_run *run)
     return result;
 }
 
-int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task, struct ctrio__nursery *nursery)
+int ctrio__task_spawn(struct ctrio_run *run, struct ctrio_task *task,
+                      struct ctrio__nursery *nursery)
 {
     CTRIO_ASSERT(task->state == CTRIO__TASK_NEW);
     CTRIO_ASSERT(nursery == NULL || nursery->run == run);

@@ -122,7 +122,7 @@ static int make_system(struct ctrio__py_runner *runner, struct ctrio__system *sy
 {
     system->init = &((struct ctrio__py_task *)runner->init_task)->task;
     struct ctrio__nursery **nurseries[] = {&system->entry_nursery, &system->system_nursery,
-                                          &system->main_nursery};
+                                           &system->main_nursery};
     struct ctrio_cancel_scope **scopes[] = {&system->entry_scope, &system->system_scope,
                                             &system->main_scope};
     for (int i = 0; i < 3; i++) {

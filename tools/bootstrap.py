@@ -35,6 +35,7 @@ REQUIREMENTS = {
     "tools": ROOT / "tools/requirements-tools.txt",
     "trio": ROOT / "tools/requirements-trio.txt",
     "peers": ROOT / "tools/requirements-peers.txt",
+    "others": ROOT / "tools/requirements-others.txt",
 }
 JOBS = f"-j{os.cpu_count() or 1}"
 SOURCES = ("src", "include", "python", "meson.build", "meson.options")
@@ -440,9 +441,23 @@ def ensure_venv() -> Path:
 
 
 def ensure_trio() -> Path:
-    """build/venv-trio: real trio and the peers."""
+    """build/venv-trio: real trio."""
     ensure_venv()
-    return make_venv("venv-trio", main_python(), "trio", optional="peers")
+    return make_venv("venv-trio", main_python(), "trio")
+
+
+def ensure_peers() -> Path:
+    """build/venv-trio with the bench's peers in it."""
+    venv, python = ensure_trio(), main_python()
+    peers, others = REQUIREMENTS["peers"], REQUIREMENTS["others"]
+    stamp, value = venv / ".peers-stamp", digest(peers, others)
+    with lock(venv.name):
+        if not is_stamped(stamp, value):
+            say(f"adding the bench's peers to build/{venv.name}")
+            pip("install", *into(venv, python), f"-r{peers}", log=venv.name)
+            install_optional(venv, python, others)
+            stamp.write_text(value)
+    return venv
 
 
 # --- builds ------------------------------------------------------------------------
@@ -516,7 +531,12 @@ def ensure_other(name: str, python: Python, *setup: str) -> Path:
     return venv
 
 
-STEPS = {"venv": ensure_venv, "trio": ensure_trio, "ctrio": ensure_ctrio}
+STEPS = {
+    "venv": ensure_venv,
+    "trio": ensure_trio,
+    "peers": ensure_peers,
+    "ctrio": ensure_ctrio,
+}
 
 
 def main() -> int:

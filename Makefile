@@ -6,6 +6,8 @@ PYTHON ?= python3
 SUITES ?=
 BOOTSTRAP = $(PYTHON) tools/bootstrap.py
 IN_VENV = build/venv/bin/python
+# Nothing that runs here leaves a file outside build/.
+export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
 .PHONY: demo test bench conformance style asan coverage build clean help

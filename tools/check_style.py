@@ -18,7 +18,7 @@ BIN = BUILD / "venv/bin"
 
 def tool(*command: str) -> Iterator[str]:
     """What a tool prints when it is not content."""
-    env = {**os.environ, "NO_COLOR": "1", "RUFF_CACHE_DIR": str(BUILD / "ruff")}
+    env = {**os.environ, "NO_COLOR": "1"}
     done = subprocess.run(
         [str(BIN / command[0]), *command[1:]],
         cwd=ROOT,

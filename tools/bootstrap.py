@@ -163,6 +163,16 @@ def find_compiler(name: str) -> str:
     return path
 
 
+def any_compiler() -> str:
+    """The path of whichever C compiler is here, gcc first.
+
+    Raises:
+        SetupError: there is none and we may not install one.
+    """
+    found = filter(None, map(shutil.which, ("gcc", "clang", "cc")))
+    return next(found, None) or find_compiler("gcc")
+
+
 def sanitizer_works(compiler: str) -> bool:
     """Whether a program built with this compiler's sanitizers runs here."""
     BUILD.mkdir(exist_ok=True)

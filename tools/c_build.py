@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bootstrap import BUILD, LOGS, BuildError, meson_build, run
+from bootstrap import BUILD, LOGS, BuildError, any_compiler, meson_build, run
 
 BIN = BUILD / "venv/bin"
 POINT = re.compile(r"^(not ok|ok)\b(.*)$", re.M)
@@ -33,10 +33,15 @@ class Outcome:
         self.details.append(text)
 
 
-def strict_build(compiler: str, name: str) -> Path:
-    """The build that the tests and the style check share: assertions, no warnings."""
+def strict_build(compiler: str = "") -> Path:
+    """The build that the tests and the style check share: assertions, no warnings.
+
+    Args:
+        compiler: its path; by default any that is here. It also names the folder.
+    """
+    compiler = compiler or any_compiler()
     options = ("-Dpython=enabled", "-Dwerror=true")
-    return meson_build(name, *options, compiler=compiler)
+    return meson_build(Path(compiler).name, *options, compiler=compiler)
 
 
 def compile_commands(folder: Path) -> Iterator[tuple[Path, Path, list[str]]]:

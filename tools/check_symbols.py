@@ -9,7 +9,7 @@ import fnmatch
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,15 @@ def longest(name: str, folders: dict[str, list[str]]) -> list[str] | None:
 
 
 def nm(path: Path, *options: str) -> list[str]:
-    """The names that nm prints of an object or a library."""
-    command = ["nm", *options, "--format=posix", str(path)]
+    """The names that nm prints of an object or a library.
+
+    Raises:
+        SetupError: there is no nm.
+    """
+    program = shutil.which("nm") or shutil.which("llvm-nm")
+    if program is None:
+        raise bootstrap.SetupError(bootstrap.missing("nm", "binutils"))
+    command = [program, *options, "--format=posix", str(path)]
     printed = subprocess.check_output(command, text=True)
     return [line.split()[0].split("@")[0] for line in printed.splitlines() if line]
 
@@ -84,22 +91,27 @@ def counters(build: Path) -> Iterator[str]:
 
 def symbol_rule() -> Iterator[str]:
     """Whatever calls the machine and is not native."""
-    build = strict_build(bootstrap.find_compiler("gcc"), "gcc")
+    build = strict_build()
     yield from undefined_symbols(build)
     yield from counters(build)
 
 
-def export_rule() -> Iterator[str]:
-    """What extensions built here export besides their entry point."""
+def exported(libraries: Iterable[Path]) -> Iterator[str]:
+    """What each of these extensions exports too much or too little."""
     allowed = table("symbols.toml")["exports"]["extension"]
-    strict_build(bootstrap.find_compiler("gcc"), "gcc")
-    build = bootstrap.BUILD
-    built = [
-        *build.glob("gcc/src/pyext/_ctrio*.so"),
-        *build.glob("venv/lib/python*/site-packages/ctrio/_ctrio*.so"),
-    ]
-    for path in built:
+    for path in libraries:
         names = set(nm(path, "--dynamic", "--defined-only"))
         for name in sorted(names.symmetric_difference(allowed)):
             what = "exports" if name in names else "does not export"
             yield f"{relative(path)}: {what} {name}"
+
+
+def export_rule() -> Iterator[str]:
+    """What extensions built here export besides their entry point."""
+    installed = bootstrap.BUILD / "venv/lib"
+    yield from exported(
+        [
+            *strict_build().glob("src/pyext/_ctrio*.so"),
+            *installed.glob("python*/site-packages/ctrio/_ctrio*.so"),
+        ]
+    )

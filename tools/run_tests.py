@@ -114,12 +114,12 @@ def style() -> Outcome | None:
 
 def c_gcc() -> Outcome | None:
     """The C tests, built by gcc."""
-    return run_programs(strict_build(bootstrap.find_compiler("gcc"), "gcc"))
+    return run_programs(strict_build(bootstrap.find_compiler("gcc")))
 
 
 def c_clang() -> Outcome | None:
     """The C tests, built by clang."""
-    return run_programs(strict_build(bootstrap.find_compiler("clang"), "clang"))
+    return run_programs(strict_build(bootstrap.find_compiler("clang")))
 
 
 def sanitized() -> Path:
@@ -210,7 +210,7 @@ def nogil() -> Outcome | None:
     sources = [
         (source, command)
         for source, _, command in compile_commands(
-            strict_build(bootstrap.find_compiler("gcc"), "gcc")
+            strict_build(bootstrap.find_compiler("gcc"))
         )
         if "pyext" in source.parts
     ]

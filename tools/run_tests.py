@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shlex
 import subprocess
 import sys
 import time
@@ -18,8 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import bootstrap
+import nogil_build
 from bootstrap import BUILD, ROOT, BuildError, Python, SetupError
-from c_build import Outcome, compile_commands, log_path, run_programs, strict_build
+from c_build import Outcome, log_path, run_programs, strict_build
 
 SUM = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 TESTS = ROOT / "tests"
@@ -207,35 +207,10 @@ def nogil_headers() -> Python:
 
 def nogil() -> Outcome | None:
     """Whether the extension compiles for a CPython without the GIL."""
-    sources = [
-        (source, command)
-        for source, _, command in compile_commands(
-            strict_build(bootstrap.find_compiler("gcc"))
-        )
-        if "pyext" in source.parts
-    ]
-    if not sources:
-        return None
-    python, total = nogil_headers(), Outcome()
-    total.note = f"compiled only, headers of {'.'.join(map(str, python.version))}"
-    folder = BUILD / "nogil"
-    folder.mkdir(exist_ok=True)
-    for source, command in sources:
-        kept = [part for part in command if not re.search(r"include/python3", part)]
-        kept = kept[: kept.index("-o")] if "-o" in kept else kept
-        drop = ("-isystem", "-MD", "-MQ", "-MF", "-Werror")
-        flags = [part for part in kept if part not in drop and not part.endswith(".d")]
-        flags = [part for part in flags if not part.endswith(".o")]
-        more = ["-DPy_GIL_DISABLED=1", "-isystem", python.include]
-        more += ["-Werror=implicit-function-declaration", "-Werror=int-conversion"]
-        more += ["-Werror=incompatible-pointer-types", "-c", str(source)]
-        log, output = log_path("nogil"), folder / f"{source.stem}.o"
-        command_line = shlex.join([*flags, *more, "-o", str(output)])
-        there = f"cd {shlex.quote(str(BUILD / 'gcc'))} && {command_line}"
-        if call(["sh", "-c", there], log, 5 * MINUTES) == 0:
-            total.passed += 1
-        else:
-            total.fail(f"{source.name}:\n{tail(log)}")
+    python = nogil_headers()
+    total = nogil_build.compile_all(strict_build(), python)
+    if total is not None:
+        total.note = f"compiled only, headers of {'.'.join(map(str, python.version))}"
     return total
 
 

@@ -2,6 +2,7 @@
 
 A suite whose folder does not exist is not listed. What cannot be built ends the run;
 a failing suite does not. Names of suites on the command line choose among them.
+The sum is also left in build/log/sum, for who has to print it after make.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import re
 import subprocess
 import sys
 import time
+import traceback
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
 import bootstrap
 import nogil_build
-from bootstrap import BUILD, ROOT, BuildError, Python, SetupError
+from bootstrap import BUILD, LOGS, ROOT, BuildError, Python, SetupError
 from c_build import Outcome, log_path, run_programs, strict_build
 
 SUM = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
@@ -268,13 +270,17 @@ def run_suite(name: str, suite: Callable[[], Outcome | None]) -> tuple[Outcome, 
     except BuildError as problem:
         total, goes_on = Outcome(note="cannot be built"), False
         total.fail(str(problem))
+    except Exception:  # A mistake of ours takes no other suite with it.
+        total = Outcome(note="raised an exception")
+        total.fail(traceback.format_exc())
     if total is None:
         return Outcome(), True
     seconds = time.monotonic() - start
     counts = f"{total.passed:5} passed {total.failed:4} failed"
     counts += f" {total.skipped:4} skipped"
     for text in total.details:
-        print(f"--- {name}: {text}")
+        indented = text.replace("\n", "\n    ")  # Where no sum in it looks like ours.
+        print(f"--- {name}: {indented}")
     print(f"{name:14}{counts} {seconds:7.1f} s  {total.note}".rstrip(), flush=True)
     return total, goes_on
 
@@ -287,17 +293,30 @@ def main() -> int:
     names = parser.parse_args().suite or list(SUITES)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no suite {', '.join(unknown)}; there are {', '.join(known)}")
+    return run_suites({name: known[name] for name in names})
+
+
+def run_suites(suites: dict[str, Callable[[], Outcome | None]]) -> int:
+    """Run these suites and print their sum; the status to exit with."""
+    LOGS.mkdir(parents=True, exist_ok=True)
+    kept = LOGS / "sum"
+    kept.unlink(missing_ok=True)  # An old one would speak for a run that dies.
     sums = Outcome()
-    for name in names:
-        total, goes_on = run_suite(name, known[name])
+    for name, suite in suites.items():
+        total, goes_on = run_suite(name, suite)
         sums.passed += total.passed
         sums.failed += total.failed
         sums.skipped += total.skipped
         if not goes_on:
             break
+    if not sums.passed and not sums.failed:
+        print("nothing passed, which counts as a failure")
+        sums.failed = 1
     skipped = f", {sums.skipped} skipped" if sums.skipped else ""
-    print(f"{sums.passed} passed, {sums.failed} failed{skipped}", flush=True)
-    return 1 if sums.failed or not sums.passed else 0
+    line = f"{sums.passed} passed, {sums.failed} failed{skipped}"
+    kept.write_text(line + "\n")
+    print(line, flush=True)
+    return 1 if sums.failed else 0
 
 
 if __name__ == "__main__":

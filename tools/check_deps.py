@@ -6,15 +6,21 @@ The tables are in deps.toml.
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sources import ROOT, project_files, relative, table
+from sources import ROOT, expand, matches, project_files, relative, table
 
-INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.M)
+# C's ways to say it: with %: for #, after a comment, by an extension of a compiler.
+DIRECTIVE = re.compile(
+    r"^\s*(?:/\*.*?\*/\s*)*(?:#|%:)\s*(?:include|include_next|import)\b[ \t]*(.*)", re.M
+)
+NAMED = re.compile(r'([<"])([^>"]+)[>"]')
 SEARCH = ("include", "src", "tests", "tests/support", ".")
+SUFFIXES = (".c", ".h", ".inc", ".S")
 
 
 def longest(name: str, folders: dict[str, Any]) -> str | None:
@@ -48,36 +54,52 @@ def circles(graph: dict[str, set[str]]) -> Iterator[str]:
         yield from visit(start, [])
 
 
-def system_header(name: str, here: str, rules: dict[str, Any]) -> str | None:
+def system_header(
+    header: str, here: str, native: bool, rules: dict[str, Any]
+) -> str | None:
     """What is wrong with including a system header from this folder, or None."""
-    allowed = rules["system_headers"].get(here)
-    if allowed is not None and name not in allowed:
-        return f"<{name}> is not among the headers {here} may include"
-    homes = rules["only_in"].get(name)
-    if homes is not None and here not in homes:
-        return f"<{name}> belongs in {', '.join(homes) or 'no folder'}"
+    if not native:
+        allowed = rules["system_headers"].get(here)
+        if allowed is None and here.startswith("src/"):
+            return f"{here} is not among the system_headers of deps.toml"
+        if allowed is not None and not matches(header, expand(allowed, rules)):
+            return f"<{header}> is not among the headers {here} may include"
+    for pattern, homes in rules["only_in"].items():
+        if fnmatch.fnmatchcase(header, pattern) and here not in homes:
+            return f"<{header}> belongs in {', '.join(homes) or 'no folder'}"
     return None
+
+
+def includes(text: str) -> Iterator[tuple[int, str, str]]:
+    """Each include of a source: line, mark and name; no mark for a macro."""
+    for match in DIRECTIVE.finditer(text):
+        line = text.count("\n", 0, match.start(1)) + 1
+        named = NAMED.match(match[1])
+        yield (line, named[1], named[2]) if named else (line, "", match[1].strip())
 
 
 def include_rule() -> Iterator[str]:
     """Every include that the tables forbid, and every circle."""
     rules = table("deps.toml")
+    native = table("symbols.toml")["native"]
     may = rules["may_include"]
     folders: dict[str, set[str]] = {}
     files: dict[str, set[str]] = {}
-    for source in project_files(".c", ".h"):
+    for source in project_files(*SUFFIXES):
         name = relative(source)
         here = longest(name, may)
         if here is None:
             if name.startswith("src/"):
                 yield f"{name}: its folder is not in deps.toml"
             continue
-        text = source.read_text(encoding="utf-8")
-        for match in INCLUDE.finditer(text):
-            line = text.count("\n", 0, match.start(1)) + 1
-            target = resolve(source, match[1], match[2])
+        for line, mark, target_name in includes(source.read_text(encoding="utf-8")):
+            if not mark:
+                yield f"{name}:{line}: an include has to name its file: {target_name}"
+                continue
+            target = resolve(source, mark, target_name)
             if target is None:
-                if problem := system_header(match[2], here, rules):
+                is_native = matches(name, native)
+                if problem := system_header(target_name, here, is_native, rules):
                     yield f"{name}:{line}: {problem}"
                 continue
             there = longest(relative(target), may)

@@ -5,33 +5,17 @@ Also that the extension exports its entry point and nothing else.
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import bootstrap
 from c_build import compile_commands, strict_build
-from sources import relative, table
+from sources import expand, matches, relative, table
 
 COUNTER = re.compile(r"\b(rdtscp?|cntvct_el0|cntvctss_el0|rdtime)\b")
-
-
-def matches(name: str, patterns: list[str]) -> bool:
-    """Whether a name fits one of these patterns of the shell."""
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def expand(entries: list[str], rules: dict[str, Any]) -> list[str]:
-    """Patterns with the groups (@pure) replaced by what they stand for."""
-    return [
-        pattern
-        for entry in entries
-        for pattern in (rules[entry[1:]] if entry[0] == "@" else [entry])
-    ]
 
 
 def longest(name: str, folders: dict[str, list[str]]) -> list[str] | None:

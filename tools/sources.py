@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -38,3 +39,17 @@ def relative(path: Path) -> str:
 def table(name: str) -> dict[str, Any]:
     """A table of tools/, read."""
     return tomllib.loads((ROOT / "tools" / name).read_text(encoding="utf-8"))
+
+
+def matches(name: str, patterns: list[str]) -> bool:
+    """Whether a name fits one of these patterns of the shell."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def expand(entries: list[str], rules: dict[str, Any]) -> list[str]:
+    """Patterns with the groups (@c) replaced by what they stand for."""
+    return [
+        pattern
+        for entry in entries
+        for pattern in (rules[entry[1:]] if entry[0] == "@" else [entry])
+    ]

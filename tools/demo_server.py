@@ -117,7 +117,11 @@ class Client:
         if receive_buffer:
             option = socket.SO_RCVBUF
             self.socket.setsockopt(socket.SOL_SOCKET, option, receive_buffer)
-        self.socket.connect(("127.0.0.1", port))
+        try:
+            self.socket.connect(("127.0.0.1", port))
+        except OSError:
+            self.socket.close()
+            raise
         self.file = self.socket.makefile("rb")
 
     def send(self, data: bytes) -> None:

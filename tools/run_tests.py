@@ -74,7 +74,7 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
-    apart = {"conformance", "examples", "support"}
+    apart = {"conformance", "examples", "support", "tools"}
     return [
         folder
         for folder in sorted(TESTS.iterdir())
@@ -217,8 +217,9 @@ def nogil() -> Outcome | None:
 
 
 def harness() -> Outcome | None:
-    """The tests of what runs trio's own tests."""
-    files = sorted((TESTS / "conformance").glob("test_*.py"))
+    """The tests of what runs trio's own tests, and of tools/."""
+    folders = (TESTS / "conformance", TESTS / "tools")
+    files = [file for folder in folders for file in sorted(folder.glob("test_*.py"))]
     return pytest("harness", bootstrap.ensure_ctrio(), files) if files else None
 
 

@@ -78,7 +78,10 @@ class Server:
 
     def end(self) -> str:
         """Wait until the server has ended by itself; keep its summary."""
-        self.summary, errors = self.process.communicate(timeout=BOUND)
+        assert self.process.stdout is not None
+        # communicate() passes over what readline() has read ahead.
+        self.summary = self.process.stdout.read()
+        errors = self.process.communicate(timeout=BOUND)[1]
         assert self.process.returncode == 0, errors
         return errors
 

@@ -379,6 +379,10 @@ def measure(columns: list[Column], site: Site, slices: int, checks: Checks) -> N
             f"{column.name}: in {len(column.rates)} of {len(column.busy)} slices the"
             f" server had {BUSY:.0%} of a processor; it takes {ENOUGH} for a rate",
         )
+    if any(len(column.rates) < ENOUGH for column in columns):
+        print(
+            "         Something else keeps the processors busy; try again without it."
+        )
 
 
 def speed_rows(columns: list[Column]) -> list[tuple[str, list[str]]]:

@@ -150,6 +150,14 @@ static void task_by_task_any_in_the_middle_may_run(void)
     ok(order[0] == 'b' || order[0] == 'c' || order[0] == 'a');
 }
 
+static void task_by_task_the_loop_looks_after_each_step(void)
+{
+    run_as_told(0, false);
+    ok(world.turns < 18);
+    run_as_told(0, true);
+    ok(world.turns >= 18);
+}
+
 static int batches;
 
 static void by_name_backwards(struct ctrio_run *run, struct ctrio_task **batch, size_t count)
@@ -469,7 +477,8 @@ TAP_MAIN(TEST(a_batch_runs_forwards_or_backwards_by_the_seed),
          TEST(a_chooser_that_turns_each_batch_gives_the_order_of_waking),
          TEST(task_by_task_the_first_choice_is_the_order_of_waking),
          TEST(task_by_task_a_woken_task_may_run_at_once),
-         TEST(task_by_task_any_in_the_middle_may_run), TEST(a_hook_may_order_batches_instead),
+         TEST(task_by_task_any_in_the_middle_may_run),
+         TEST(task_by_task_the_loop_looks_after_each_step), TEST(a_hook_may_order_batches_instead),
          TEST(two_that_wake_at_once_are_a_choice_too),
          TEST(a_turn_may_begin_before_the_last_batch_is_used_up),
          TEST(a_ready_handle_wakes_its_task), TEST(a_wait_for_a_handle_can_be_cancelled),

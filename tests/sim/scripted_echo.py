@@ -22,12 +22,12 @@ from ctrio import _ctrio, socket as tsocket
 
 CLIENTS = 3
 PORT = 7
-TEMPLATE = socket.socket()
+TEMPLATE = socket.socket().detach()  # open to the end of the process
 
 
 def placeholder() -> int:
     """Make the descriptor that stands for a simulated socket."""
-    return os.dup(TEMPLATE.fileno())
+    return os.dup(TEMPLATE)
 
 
 def adopt(number: int) -> tsocket.SocketType:
@@ -48,8 +48,8 @@ async def serve(sock: tsocket.SocketType) -> None:
             await send_all(sock, data)
 
 
-async def accept_all(nursery: ctrio.Nursery) -> None:
-    with adopt(_ctrio.scripted_listener(PORT)) as listener:
+async def accept_all(listener: tsocket.SocketType, nursery: ctrio.Nursery) -> None:
+    with listener:
         for _ in range(CLIENTS):
             sock, _ = await listener.accept()
             nursery.start_soon(serve, sock)
@@ -72,8 +72,9 @@ async def echo(before: Callable[[], None]) -> list[int]:
     """Serve `CLIENTS` clients, and tell in which order they were done."""
     finished: list[int] = []
     before()
+    listener = adopt(_ctrio.scripted_listener(PORT))  # there before the first client
     async with ctrio.open_nursery() as nursery:
-        nursery.start_soon(accept_all, nursery)
+        nursery.start_soon(accept_all, listener, nursery)
         for number in range(CLIENTS):
             nursery.start_soon(call, number, finished)
     return finished

@@ -268,9 +268,7 @@ bool crew_turn(struct crew *crew, double most)
         return false;
     }
     ctrio__run_begin(run, &events);
-    /* A chooser sees the world between any two steps; without one, Trio's batches. */
-    bool step_by_step = run->chooser != NULL && run->chooser->task_by_task;
-    while (ctrio__run_step(run) && !step_by_step) {
+    while (ctrio__run_step(run) && !ctrio__run_looks_each_step(run)) {
     }
     return ctrio__run_alive(run);
 }

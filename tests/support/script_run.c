@@ -156,8 +156,12 @@ bool script_turn(void)
     run->io_ops->get_events(run->io, ctrio__run_timeout(run), &events);
     ctrio__run_begin(run, &events);
     moment();
-    for (; ctrio__run_step(run); steps++)
+    while (ctrio__run_step(run)) {
+        steps++;
         moment();
+        if (ctrio__run_looks_each_step(run))
+            break;
+    }
     if (!is_stuck(before, steps))
         return ctrio__run_alive(run);
     script_say("stuck");

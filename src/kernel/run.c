@@ -187,18 +187,18 @@ static void order_batch(struct ctrio_run *run)
     size_t count = run->batch_count;
     if (count < 2)
         return;
-    if ((run->hooks.wanted & CTRIO__HOOK_ORDER_BATCH) != 0) {
-        run->hooks.order_batch(run, run->batch, count);
-        return;
-    }
     bool reverse;
-    if (run->chooser == NULL)
-        reverse = (ctrio__rng_next(&run->rng) >> 63) != 0;
-    else if (run->chooser->task_by_task)
+    if (run->chooser != NULL && run->chooser->task_by_task) {
         reverse = true; /* oldest first; the chooser is asked for each step */
-    else
+    } else if (run->chooser != NULL) {
         reverse = run->chooser->choose(run->chooser, CTRIO__CHOOSE_BATCH, 2,
                                        run->batch[count - 1]->serial) != 0;
+    } else if ((run->hooks.wanted & CTRIO__HOOK_ORDER_BATCH) != 0) {
+        run->hooks.order_batch(run, run->batch, count);
+        return;
+    } else {
+        reverse = (ctrio__rng_next(&run->rng) >> 63) != 0;
+    }
     for (size_t i = 0; reverse && i < count / 2; i++) {
         struct ctrio_task *swapped = run->batch[i];
         run->batch[i] = run->batch[count - 1 - i];

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import platform
+import random
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 import scripted_echo
+
+import ctrio
+from ctrio._core import _run
 
 
 def run_sealed(*arguments: str) -> int:
@@ -42,3 +47,19 @@ def test_between_the_first_and_the_last_step_nobody_calls_the_system() -> None:
 
 def test_without_the_seal_the_same_program_ends_well_too() -> None:
     assert run_sealed() == 0
+
+
+@pytest.fixture
+def seeded_r() -> Iterator[None]:
+    """Leave `_r` as a plugin does that seeds it before each test."""
+    state = _run._r.getstate()
+    _run._r.seed(3)
+    yield
+    _run._r.setstate(state)
+    ctrio._ctrio.batch_order_touched(False)
+
+
+@pytest.mark.usefixtures("seeded_r")
+def test_the_random_numbers_of_a_seeded_scheduler_decide_nothing() -> None:
+    assert [scripted_echo.run(1) for _ in range(3)] == [scripted_echo.run(1)] * 3
+    assert _run._r.random() == random.Random(3).random()

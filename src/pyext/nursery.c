@@ -16,7 +16,7 @@ struct ctrio__py_nursery *ctrio__nursery_make(struct ctrio__state *state, bool s
         PyObject_GC_New(struct ctrio__py_nursery, state->types[TYPE_NURSERY]);
     if (self == NULL)
         return NULL;
-    self->serial = 0;
+    self->serial = ctrio__serial_new(state);
     self->parent_task = NULL;
     self->dict = NULL;
     self->weakrefs = NULL;

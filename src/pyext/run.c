@@ -13,8 +13,7 @@
 
 static int begin_init(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
-    (void)task;
-    ctrio__op_init(&coro->op.op, &ctrio__init_kind, NULL);
+    ctrio__op_init(&coro->op.op, &ctrio__init_kind, task->task.run);
     return 0;
 }
 /* The init task's failure is the run's: what its nurseries came to. */

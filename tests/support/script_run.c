@@ -67,7 +67,7 @@ static void spawn_main(struct ctrio_run *run, struct ctrio__outcome *io)
 static int spawn_entry_queue(struct ctrio_run *run)
 {
     static const struct script_step script[] = {
-        SCRIPT_OP("entry queue", ctrio__entry_queue_kind, NULL), END};
+        SCRIPT_OP("entry queue", ctrio__entry_queue_kind, &world.run), END};
     int code = script_spawn(run->system.entry_nursery, "entry queue", script);
     if (code == 0)
         ctrio__task_from(run->tasks.prev, run_link)->system = true;
@@ -76,7 +76,8 @@ static int spawn_entry_queue(struct ctrio_run *run)
 
 static int start(void)
 {
-    static const struct script_step script[] = {SCRIPT_OP("init", ctrio__init_kind, NULL), END};
+    static const struct script_step script[] = {SCRIPT_OP("init", ctrio__init_kind, &world.run),
+                                                END};
     struct script_task *init = script_task_new("init", script);
     if (init == NULL)
         return -ENOMEM;

@@ -65,13 +65,19 @@ static void free_left_over_tasks(struct ctrio_run *run)
     run->tasks_living = 0;
 }
 
+/* The tree is made flat first, children behind their parents: to look for a leaf from the root
+ * each time would take the square of its depth, and foreign code may close any while we go. */
 static void forget_scopes(struct ctrio_run *run, struct ctrio_list *roots)
 {
     (void)run;
+    for (struct ctrio_list *at = roots->next; at != roots; at = at->next) {
+        struct ctrio_cancel_scope *scope = ctrio__scope_from(at, sibling);
+        ctrio__list_each (link, &scope->children)
+            ctrio__scope_from(link, sibling)->parent = NULL;
+        ctrio__list_splice(roots, &scope->children);
+    }
     while (!ctrio__list_empty(roots)) {
-        struct ctrio_cancel_scope *scope = ctrio__scope_from(roots->next, sibling);
-        while (!ctrio__list_empty(&scope->children)) /* leaves first */
-            scope = ctrio__scope_from(scope->children.next, sibling);
+        struct ctrio_cancel_scope *scope = ctrio__scope_from(roots->prev, sibling);
         while (!ctrio__list_empty(&scope->tasks))
             ctrio__task_enter_scope(ctrio__task_from(scope->tasks.next, scope_link), NULL);
         ctrio__scope_forget(scope);

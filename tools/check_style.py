@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from bootstrap import BUILD, ROOT, BuildError, SetupError
 from check_deps import include_rule, listed_rule, mirror_rule
 from check_size import size_rule
+from check_sleep import sleep_rule
 from check_symbols import export_rule, symbol_rule
 from sources import project_files, relative
 
@@ -64,6 +65,7 @@ RULES: dict[str, Callable[[], Iterator[str]]] = {
     "ruff format": ruff_format,
     "mypy --strict": mypy,
     "only native files call the machine": symbol_rule,
+    "Python sleeps in a cell and asks no clock": sleep_rule,
     "no export but PyInit__ctrio": export_rule,
 }
 

@@ -17,7 +17,7 @@ from ._core import open_nursery
 from ._highlevel_socket import SocketStream
 from ._sync import Event
 from ._timeouts import move_on_after
-from ._util import TYPE_CHECKING
+from ._util import TYPE_CHECKING, InOrder
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -37,9 +37,9 @@ RFC 6555 wants between 150 and 250 ms, Chrome used 300 and Firefox 250.
 
 
 @contextmanager
-def close_all() -> Generator[set[SocketType], None, None]:
-    """Give a set, and close all sockets in it at the end."""
-    sockets: set[SocketType] = set()
+def close_all() -> Generator[InOrder[SocketType], None, None]:
+    """Give a set, and close all sockets in it at the end, the first to come first."""
+    sockets: InOrder[SocketType] = InOrder()
     try:
         yield sockets
     finally:
@@ -138,7 +138,7 @@ class _Race:
     def __init__(
         self,
         nursery: Nursery,
-        open_sockets: set[SocketType],
+        open_sockets: InOrder[SocketType],
         local_address: str | None,
     ) -> None:
         self.nursery = nursery

@@ -29,6 +29,20 @@ if TYPE_CHECKING:
     PosArgsT = TypeVarTuple("PosArgsT")
 
 
+class InOrder(dict["T", None]):
+    """A set that is walked in the order in which its members came.
+
+    A set's own order is that of hashes, which for most objects are addresses: no two
+    runs would have the same.
+    """
+
+    def add(self, member: T) -> None:
+        self[member] = None
+
+    def remove(self, member: T) -> None:
+        del self[member]
+
+
 def is_main_thread() -> bool:
     """Tell whether this thread may handle signals.
 

@@ -376,16 +376,16 @@ static enum ctrio__step wait_step(struct ctrio__op *base, struct ctrio_task *tas
     return CTRIO__PARKED;
 }
 
+/* The object is the handle itself, there is no other: and 0 is one. */
 const struct ctrio__op_kind ctrio__wait_readable_kind = {
-    .verb = "wait_readable", .step = wait_step, .abandon = abandon};
+    .verb = "wait_readable", .step = wait_step, .abandon = abandon, .bare = true};
 const struct ctrio__op_kind ctrio__wait_writable_kind = {
-    .verb = "wait_writable", .step = wait_step, .abandon = abandon};
+    .verb = "wait_writable", .step = wait_step, .abandon = abandon, .bare = true};
 
 void ctrio__wait_handle_init(struct ctrio__wait_handle_op *op, intptr_t handle,
                              enum ctrio__io_interest interest)
 {
     bool reads = interest == CTRIO__READABLE;
-    /* The object is the handle itself: there is no other. */
     ctrio__op_init(&op->op, reads ? &ctrio__wait_readable_kind : &ctrio__wait_writable_kind,
                    (void *)handle);
     op->handle = handle;

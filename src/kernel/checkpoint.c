@@ -39,8 +39,8 @@ static enum ctrio__step checkpoint_step(struct ctrio__op *op, struct ctrio_task 
         return CTRIO__DONE;
     }
 }
-const struct ctrio__op_kind ctrio__checkpoint_kind = {.verb = "checkpoint",
-                                                      .step = checkpoint_step};
+const struct ctrio__op_kind ctrio__checkpoint_kind = {
+    .verb = "checkpoint", .step = checkpoint_step, .bare = true};
 
 static enum ctrio__step shielded_step(struct ctrio__op *op, struct ctrio_task *task,
                                       struct ctrio__outcome *io)
@@ -54,7 +54,7 @@ static enum ctrio__step shielded_step(struct ctrio__op *op, struct ctrio_task *t
     return CTRIO__PARKED;
 }
 const struct ctrio__op_kind ctrio__cancel_shielded_checkpoint_kind = {
-    .verb = "cancel shielded checkpoint", .step = shielded_step};
+    .verb = "cancel shielded checkpoint", .step = shielded_step, .bare = true};
 
 static enum ctrio__step if_cancelled_step(struct ctrio__op *op, struct ctrio_task *task,
                                           struct ctrio__outcome *io)
@@ -71,7 +71,7 @@ static enum ctrio__step if_cancelled_step(struct ctrio__op *op, struct ctrio_tas
     return checkpoint_step(op, task, io);
 }
 const struct ctrio__op_kind ctrio__checkpoint_if_cancelled_kind = {
-    .verb = "checkpoint if cancelled", .step = if_cancelled_step};
+    .verb = "checkpoint if cancelled", .step = if_cancelled_step, .bare = true};
 
 static enum ctrio__step forever_step(struct ctrio__op *op, struct ctrio_task *task,
                                      struct ctrio__outcome *io)
@@ -88,8 +88,8 @@ static enum ctrio__step forever_step(struct ctrio__op *op, struct ctrio_task *ta
     ctrio__task_park(task, ctrio__abort_simply, NULL);
     return CTRIO__PARKED;
 }
-const struct ctrio__op_kind ctrio__sleep_forever_kind = {.verb = "sleep forever",
-                                                         .step = forever_step};
+const struct ctrio__op_kind ctrio__sleep_forever_kind = {
+    .verb = "sleep forever", .step = forever_step, .bare = true};
 
 /* --- sleeping: a timer of its own instead of a scope around a wait ----------------- */
 
@@ -140,7 +140,7 @@ static void sleep_abandon(struct ctrio__op *base, struct ctrio_task *task)
         ctrio__timer_disarm(task->run, &op->timer);
 }
 const struct ctrio__op_kind ctrio__sleep_until_kind = {
-    .verb = "sleep", .step = sleep_step, .abandon = sleep_abandon};
+    .verb = "sleep", .step = sleep_step, .abandon = sleep_abandon, .bare = true};
 
 void ctrio__sleep_op_init(struct ctrio__sleep_op *op, double deadline)
 {
@@ -163,4 +163,4 @@ static enum ctrio__step wait_step(struct ctrio__op *base, struct ctrio_task *tas
     ctrio__task_park(task, op->abort_fn, base->object);
     return CTRIO__PARKED;
 }
-const struct ctrio__op_kind ctrio__wait_kind = {.verb = "wait", .step = wait_step};
+const struct ctrio__op_kind ctrio__wait_kind = {.verb = "wait", .step = wait_step, .bare = true};

@@ -22,7 +22,7 @@ struct ctrio__hooks {
     void (*task_event)(struct ctrio_run *run, enum ctrio__hook which, struct ctrio_task *task);
     void (*io_event)(struct ctrio_run *run, enum ctrio__hook which, double timeout);
     void (*guest_tick)(struct ctrio_run *run);
-    /* Orders a batch; the last member runs first. */
+    /* Orders a batch, unless there is a chooser; the last member runs first. */
     void (*order_batch)(struct ctrio_run *run, struct ctrio_task **batch, size_t count);
     /* After the system tasks, on the init task, stepped until DONE. */
     enum ctrio__step (*finalize)(struct ctrio_run *run, struct ctrio__outcome *io);

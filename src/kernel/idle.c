@@ -48,7 +48,7 @@ static void idle_abandon(struct ctrio__op *base, struct ctrio_task *task)
     ctrio__list_unlink(&ctrio__container(base, struct ctrio__idle_op, op)->link);
 }
 const struct ctrio__op_kind ctrio__idle_kind = {
-    .verb = "wait for all tasks blocked", .step = idle_step, .abandon = idle_abandon};
+    .verb = "wait for all tasks blocked", .step = idle_step, .abandon = idle_abandon, .bare = true};
 
 void ctrio__idle_op_init(struct ctrio__idle_op *op, double cushion)
 {

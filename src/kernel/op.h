@@ -25,10 +25,18 @@ struct ctrio__op_kind {
      * takes itself out of every queue, gives back what a wake-up had already handed to it (an
      * item, a lock).  NULL: nothing but the task's own links to undo. */
     void (*abandon)(struct ctrio__op *op, struct ctrio_task *task);
+    bool bare; /* the object may be NULL: it acts on its task alone, or on a handle as such */
 };
 struct ctrio__op {
     const struct ctrio__op_kind *kind;
     void *object;  /* the lock, the channel …: what it acts on; borrowed until done */
     uint8_t stage; /* the op's own; 0 before the first step */
 };
+
+/* It says what it does, and on what.  A wait graph, a report of a deadlock and a reduction of
+ * schedules have nothing else to go by, so front ends assert it of every op. */
+static inline bool ctrio__op_is_told(const struct ctrio__op *op)
+{
+    return op->kind->verb != NULL && (op->kind->bare || op->object != NULL);
+}
 #endif

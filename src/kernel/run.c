@@ -65,13 +65,19 @@ static void free_left_over_tasks(struct ctrio_run *run)
     run->tasks_living = 0;
 }
 
+/* The tree is made flat first, children behind their parents: to look for a leaf from the root
+ * each time would take the square of its depth, and foreign code may close any while we go. */
 static void forget_scopes(struct ctrio_run *run, struct ctrio_list *roots)
 {
     (void)run;
+    for (struct ctrio_list *at = roots->next; at != roots; at = at->next) {
+        struct ctrio_cancel_scope *scope = ctrio__scope_from(at, sibling);
+        ctrio__list_each (link, &scope->children)
+            ctrio__scope_from(link, sibling)->parent = NULL;
+        ctrio__list_splice(roots, &scope->children);
+    }
     while (!ctrio__list_empty(roots)) {
-        struct ctrio_cancel_scope *scope = ctrio__scope_from(roots->next, sibling);
-        while (!ctrio__list_empty(&scope->children)) /* leaves first */
-            scope = ctrio__scope_from(scope->children.next, sibling);
+        struct ctrio_cancel_scope *scope = ctrio__scope_from(roots->prev, sibling);
         while (!ctrio__list_empty(&scope->tasks))
             ctrio__task_enter_scope(ctrio__task_from(scope->tasks.next, scope_link), NULL);
         ctrio__scope_forget(scope);
@@ -187,18 +193,18 @@ static void order_batch(struct ctrio_run *run)
     size_t count = run->batch_count;
     if (count < 2)
         return;
-    if ((run->hooks.wanted & CTRIO__HOOK_ORDER_BATCH) != 0) {
-        run->hooks.order_batch(run, run->batch, count);
-        return;
-    }
     bool reverse;
-    if (run->chooser == NULL)
-        reverse = (ctrio__rng_next(&run->rng) >> 63) != 0;
-    else if (run->chooser->task_by_task)
+    if (run->chooser != NULL && run->chooser->task_by_task) {
         reverse = true; /* oldest first; the chooser is asked for each step */
-    else
+    } else if (run->chooser != NULL) {
         reverse = run->chooser->choose(run->chooser, CTRIO__CHOOSE_BATCH, 2,
                                        run->batch[count - 1]->serial) != 0;
+    } else if ((run->hooks.wanted & CTRIO__HOOK_ORDER_BATCH) != 0) {
+        run->hooks.order_batch(run, run->batch, count);
+        return;
+    } else {
+        reverse = (ctrio__rng_next(&run->rng) >> 63) != 0;
+    }
     for (size_t i = 0; reverse && i < count / 2; i++) {
         struct ctrio_task *swapped = run->batch[i];
         run->batch[i] = run->batch[count - 1 - i];

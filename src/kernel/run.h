@@ -4,7 +4,7 @@
  *       double timeout = ctrio__run_timeout(run);
  *       run->io_ops->get_events(run->io, timeout, &events);
  *       ctrio__run_begin(run, &events);
- *       while (ctrio__run_step(run)) {}
+ *       while (ctrio__run_step(run) && !ctrio__run_looks_each_step(run)) {}
  *   }
  *
  * run(), guest mode and the simulator drive the same pieces.  All state belongs to the run; one
@@ -107,6 +107,12 @@ double ctrio__run_timeout(struct ctrio_run *run);
 void ctrio__run_begin(struct ctrio_run *run, const struct ctrio__io_events *events);
 /* Runs one task; false: the batch was used up. */
 bool ctrio__run_step(struct ctrio_run *run);
+/* Whether a turn is over after one step.  Where any task that can run may be next no batch is ever
+ * used up while tasks keep each other busy, and an event could not fall between two steps. */
+static inline bool ctrio__run_looks_each_step(const struct ctrio_run *run)
+{
+    return run->chooser != NULL && run->chooser->task_by_task;
+}
 /* Something outside the tasks is broken: the loop stops, ctrio__run_alive turns false. */
 void ctrio__run_fail(struct ctrio_run *run, int code);
 /* [any thread]  Marks an interrupt for the main task and wakes the loop.  The front end pushes an

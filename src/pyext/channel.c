@@ -24,6 +24,7 @@ PyObject *ctrio__end_make(struct ctrio__state *state, enum ctrio__channel_side s
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
+    ctrio__end_of(self)->serial = ctrio__serial_new(state);
     ctrio__end_of(self)->state = (struct ctrio__py_channel *)Py_NewRef(channel);
     ctrio__channel_end_init(end_of(self), &channel->channel, side);
     return self;

@@ -12,7 +12,7 @@ struct ctrio__py_channel { /* MemoryChannelState */
 };
 struct ctrio__py_end { /* MemorySendChannel, MemoryReceiveChannel */
     PyObject_HEAD
-    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
+    uint64_t serial; /* its hash; see ctrio__serial_new */
     struct ctrio__channel_end end;
     struct ctrio__py_channel *state; /* strong, to the end: tasks of ours may be parked in it */
     PyObject *dict, *weakrefs;

@@ -110,6 +110,7 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
 {
     coro->state = CORO_RUNNING;
     uint32_t before = allow_shortcuts(task);
+    CTRIO_ASSERT(ctrio__op_is_told(&coro->op.op));
     enum ctrio__step answer = coro->op.op.kind->step(&coro->op.op, &task->task, io);
     if (answer == CTRIO__DONE) {
         if (task != NULL && task->task.schedule_points != before) /* gone on without a turn */

@@ -80,7 +80,7 @@ static void delegate_abandon(struct ctrio__op *op, struct ctrio_task *task)
 }
 
 const struct ctrio__op_kind ctrio__delegate_kind = {
-    .verb = "await", .step = delegate_step, .abandon = delegate_abandon};
+    .verb = "await", .step = delegate_step, .abandon = delegate_abandon, .bare = true};
 
 int ctrio__delegate(struct ctrio__coroutine *coro, PyObject *awaitable)
 {

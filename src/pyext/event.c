@@ -7,7 +7,7 @@
 
 struct event {
     PyObject_HEAD
-    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
+    uint64_t serial; /* its hash; see ctrio__serial_new */
     struct ctrio_event event;
     PyObject *weakrefs;
 };
@@ -22,8 +22,10 @@ static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (ctrio__no_arguments(type, args, kwargs) < 0)
         return NULL;
     PyObject *self = type->tp_alloc(type, 0);
-    if (self != NULL)
-        ctrio__event_init(&event_of(self)->event, NULL);
+    if (self == NULL)
+        return NULL;
+    event_of(self)->serial = ctrio__serial_new(ctrio__state_of_type(type));
+    ctrio__event_init(&event_of(self)->event, NULL);
     return self;
 }
 

@@ -9,7 +9,7 @@
 
 struct limiter {
     PyObject_HEAD
-    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
+    uint64_t serial; /* its hash; see ctrio__serial_new */
     struct ctrio_capacity_limiter limiter;
     PyObject *total; /* as it was given: an int, or something that is infinite */
     PyObject *dict, *weakrefs;
@@ -91,6 +91,7 @@ static PyObject *limiter_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
+    limiter_of(self)->serial = ctrio__serial_new(ctrio__state_of_type(type));
     ctrio__limiter_init(&limiter_of(self)->limiter, 0, &borrower_ops, NULL);
     if (set_total(self, total, NULL) < 0)
         Py_CLEAR(self);

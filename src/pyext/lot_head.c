@@ -10,6 +10,7 @@
 void ctrio__lot_head_init(struct ctrio__lot_head *head)
 {
     CTRIO_ASSERT(head->view == NULL);
+    head->serial = ctrio__serial_new(ctrio__state_of(head));
     ctrio__list_init(&head->registrations);
 }
 

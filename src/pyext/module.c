@@ -67,6 +67,8 @@ Py_hash_t ctrio__hash_by_serial(PyObject *self)
 {
     struct numbered *object = (struct numbered *)self;
     if (object->serial == 0)
+        object->serial = ctrio__serial_new(ctrio__state_of(self));
+    if (object->serial == 0)
         object->serial = ++ctrio__state_of(self)->last_serial;
     return (Py_hash_t)object->serial;
 }

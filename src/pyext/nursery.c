@@ -16,7 +16,7 @@ struct ctrio__py_nursery *ctrio__nursery_make(struct ctrio__state *state, bool s
         PyObject_GC_New(struct ctrio__py_nursery, state->types[TYPE_NURSERY]);
     if (self == NULL)
         return NULL;
-    self->serial = 0;
+    self->serial = ctrio__serial_new(state);
     self->parent_task = NULL;
     self->dict = NULL;
     self->weakrefs = NULL;
@@ -169,17 +169,26 @@ static int nursery_clear(PyObject *self)
     return 0;
 }
 
-static void nursery_dealloc(PyObject *self)
+static void nursery_free(PyObject *self)
 {
     struct ctrio__py_nursery *object = nursery_of(self);
     PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
     if (object->weakrefs != NULL)
         PyObject_ClearWeakRefs(self);
     nursery_clear(self);
     Py_CLEAR(object->scope);
     PyObject_GC_Del(self);
     Py_DECREF(type);
+}
+
+/* A nursery holds its task, which holds the nursery that it is in, and so on to the root: where
+ * only the innermost is left to hold them all, one frame each on the C stack would be too many. */
+static void nursery_dealloc(PyObject *self)
+{
+    PyObject_GC_UnTrack(self);
+    Py_TRASHCAN_BEGIN(self, nursery_dealloc);
+    nursery_free(self);
+    Py_TRASHCAN_END;
 }
 
 static PyObject *no_constructor(PyTypeObject *type, PyObject *Py_UNUSED(args),

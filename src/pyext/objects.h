@@ -49,14 +49,14 @@ static inline struct ctrio__py_task *ctrio__py_task_from(struct ctrio_task *task
 /* --- scopes and nurseries ---------------------------------------------------------- */
 struct ctrio__py_scope {
     PyObject_HEAD
-    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
+    uint64_t serial; /* its hash; see ctrio__serial_new */
     struct ctrio_cancel_scope scope;
     PyObject *weakrefs;
     bool held; /* entered: holds a reference to itself */
 };
 struct ctrio__py_nursery {
     PyObject_HEAD
-    uint64_t serial; /* its hash; 0: nobody has asked yet (module.c) */
+    uint64_t serial; /* its hash; see ctrio__serial_new */
     struct ctrio__nursery nursery;
     PyObject *scope; /* its CancelScope */
     PyObject *parent_task;
@@ -119,9 +119,10 @@ struct ctrio__py_runner {
     PyObject *frame;                 /* the frame that called run(): only compared, as well */
     struct ctrio__thread outer;      /* another interpreter's, to be put back at the end */
     PyObject *weakrefs;
-    char *scratch; /* for receives within a step; NULL before the first */
-    bool strict;   /* strict_exception_groups */
-    bool opened;   /* run is open: must be closed */
+    uint64_t last_serial; /* given to an object that was made, or asked for its hash, in the run */
+    char *scratch;        /* for receives within a step; NULL before the first */
+    bool strict;          /* strict_exception_groups */
+    bool opened;          /* run is open: must be closed */
     bool ki_installed, ki_at_checkpoints;
     bool ki_queued; /* ki_entry is in the entry queue */
 };
@@ -143,6 +144,13 @@ static inline struct ctrio__py_task *ctrio__peek_task(const struct ctrio__state 
 static inline struct ctrio__py_runner *ctrio__peek_runner(const struct ctrio__state *state)
 {
     return ctrio__thread.state == state ? (struct ctrio__py_runner *)ctrio__thread.runner : NULL;
+}
+/* The `serial` of a new object.  Each run counts its own, so that equal runs number alike, whatever
+ * the process did before; 0, outside of one: it gets its number when hash() is asked. */
+static inline uint64_t ctrio__serial_new(const struct ctrio__state *state)
+{
+    struct ctrio__py_runner *runner = ctrio__peek_runner(state);
+    return runner != NULL ? ++runner->last_serial : 0;
 }
 /* Borrowed; NULL with RuntimeError("must be called from async context"). */
 struct ctrio__py_task *ctrio__current_task(const struct ctrio__state *state);

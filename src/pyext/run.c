@@ -13,8 +13,7 @@
 
 static int begin_init(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
-    (void)task;
-    ctrio__op_init(&coro->op.op, &ctrio__init_kind, NULL);
+    ctrio__op_init(&coro->op.op, &ctrio__init_kind, task->task.run);
     return 0;
 }
 /* The init task's failure is the run's: what its nurseries came to. */
@@ -332,14 +331,18 @@ static void drive(struct ctrio__py_runner *runner)
 {
     struct ctrio_run *run = &runner->run;
     struct ctrio__io_events events = {NULL, 0};
+    bool each_step = ctrio__run_looks_each_step(run);
     while (ctrio__run_alive(run)) {
         bool skip = ctrio__may_skip_poll(run);
         if (!skip && !look(runner, &events))
             return;
         handle_signals(runner);
         ctrio__run_begin(run, skip ? NULL : &events);
-        while (ctrio__run_step(run))
+        while (ctrio__run_step(run)) {
             Py_CLEAR(ctrio__thread.task);
+            if (each_step)
+                break;
+        }
     }
 }
 

@@ -14,7 +14,7 @@ static PyObject *scope_alloc(PyTypeObject *type)
     struct ctrio__py_scope *self = PyObject_GC_New(struct ctrio__py_scope, type);
     if (self == NULL)
         return NULL;
-    self->serial = 0;
+    self->serial = ctrio__serial_new(ctrio__state_of_type(type));
     self->weakrefs = NULL;
     self->held = false;
     ctrio__scope_init(&self->scope, &ctrio__python);

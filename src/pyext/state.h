@@ -141,7 +141,7 @@ struct ctrio__state {
     PyObject *partial_type; /* functools.partial; NULL before the first use */
     PyObject *empty_tuple;
     PyObject *opcodes;                        /* see ki.c */
-    uint64_t last_serial;                     /* given to an object whose hash was asked for */
+    uint64_t last_serial;                     /* given to an object hashed outside of a run */
     Py_ssize_t ki_index;                      /* of the mark on code objects */
     struct ctrio__coroutine *free_coroutines; /* chained by `self` */
     Py_ssize_t free_count;
@@ -165,7 +165,7 @@ int ctrio__add_type(PyObject *module, enum ctrio__type_id id, PyType_Spec *spec,
 /* Lazily imports `module`.`name` into *slot; borrowed, NULL with an error. */
 PyObject *ctrio__lazy(PyObject **slot, const char *module, const char *name);
 
-/* hash() by the order of asking, never by address, so that sets of our objects are walked in the
+/* hash() by the order of making, never by address, so that sets of our objects are walked in the
  * same order in every run of a program.  For types whose first field is `uint64_t serial`. */
 Py_hash_t ctrio__hash_by_serial(PyObject *self);
 

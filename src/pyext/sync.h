@@ -11,7 +11,7 @@
 
 struct ctrio__lot_head {
     PyObject_HEAD
-    uint64_t serial;     /* its hash; 0: nobody has asked yet (module.c) */
+    uint64_t serial;     /* its hash; see ctrio__serial_new */
     PyObject *view;      /* the ParkingLot that shows our lot; borrowed; NULL: nobody looks */
     PyObject *broken_by; /* list of tasks, the first is who broke it; NULL: empty */
     PyObject *moved;     /* list of objects to whose lots tasks of ours moved; NULL: none.

@@ -245,7 +245,8 @@ static enum ctrio__step reattach_step(struct ctrio__op *op, struct ctrio_task *t
         return CTRIO__PARKED; /* the task is on the run queue already */
     return CTRIO__DONE;
 }
-static const struct ctrio__op_kind reattach_kind = {.verb = "reattach", .step = reattach_step};
+static const struct ctrio__op_kind reattach_kind = {
+    .verb = "reattach", .step = reattach_step, .bare = true};
 
 static int begin_reattach(struct ctrio__coroutine *coro, struct ctrio__py_task *current)
 {

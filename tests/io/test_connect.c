@@ -1,5 +1,6 @@
 /* test_connect.c - accept, connect and the bare wait on the scripted os; and errors at every call
  * of io/socket_ops.h. */
+#include "io/scripted_net.h"
 #include "play.h"
 #include <netinet/in.h>
 #include <string.h>
@@ -248,6 +249,91 @@ static void a_wait_that_cannot_begin_is_the_result(void)
     play_end();
 }
 
+/* --- arguments ------------------------------------------------------------------------------ */
+
+/* What a caller has in variables of its own, and may overwrite as soon as the op is made. */
+static struct arguments {
+    struct sockaddr_in address;
+    uint32_t address_size;
+    const void *data;
+    void *buffer;
+    size_t size;
+    int flags;
+    intptr_t handle;
+    enum ctrio__io_interest interest;
+} given;
+
+static int connects;
+
+static int strict_connect(struct ctrio__os *os, intptr_t handle, const struct sockaddr *address,
+                          uint32_t size)
+{
+    connects++;
+    is(size, (uint32_t)sizeof port_80);
+    is(memcmp(address, &port_80, sizeof port_80), 0);
+    return ctrio__scripted_net.connect(os, handle, address, size);
+}
+
+static ptrdiff_t strict_recv(struct ctrio__os *os, intptr_t handle, void *buffer, size_t size,
+                             int flags)
+{
+    is(size, (size_t)4);
+    is(flags, MSG_DONTWAIT);
+    return ctrio__scripted_net.recv(os, handle, buffer, size, flags);
+}
+
+static ptrdiff_t strict_send(struct ctrio__os *os, intptr_t handle, const void *data, size_t size,
+                             int flags)
+{
+    is(size, (size_t)4);
+    is(flags, MSG_DONTWAIT);
+    return ctrio__scripted_net.send(os, handle, data, size, flags);
+}
+
+/* A simulator or a backend that finishes calls later has only the op to go by. */
+static void an_op_keeps_what_its_caller_overwrites(void)
+{
+    static struct play_op accept, connect, send, receive, wait;
+    char buffer[8] = {0};
+    play_begin();
+    listen_on(port_80);
+    play.net.connect = strict_connect;
+    play.net.recv = strict_recv;
+    play.net.send = strict_send;
+    connects = 0;
+    given = (struct arguments){.address = port_80,
+                               .address_size = sizeof port_80,
+                               .data = "abc",
+                               .buffer = buffer,
+                               .size = 4,
+                               .flags = MSG_DONTWAIT,
+                               .handle = play.ends[1].handle,
+                               .interest = CTRIO__WRITABLE};
+    ctrio__accept_init(&accept.u.accept, &listener);
+    ctrio__connect_init(&connect.u.connect, &client, (struct sockaddr *)&given.address,
+                        given.address_size);
+    ctrio__send_some_init(&send.u.transfer, &play.ends[0], given.data, given.size, given.flags);
+    ctrio__receive_some_init(&receive.u.transfer, &play.ends[1], given.buffer, given.size,
+                             given.flags);
+    ctrio__wait_handle_init(&wait.u.wait, given.handle, given.interest);
+    memset(&given, 0xdb, sizeof given);
+    struct crew_task *server = play_add(&accept), *caller = play_add(&connect);
+    struct crew_task *sender = play_add(&send), *receiver = play_add(&receive);
+    struct crew_task *waiter = play_add(&wait);
+    if (play_start()) {
+        play_settle();
+        is(server->code, 0);
+        is(caller->code, 0);
+        is(connects, 1);
+        is(waiter->code, 0);
+        is(sender->code, 4);
+        is(receiver->code, 4);
+        is((const char *)buffer, "abc");
+        play_finish();
+    }
+    play_end();
+}
+
 /* --- the bare wait -------------------------------------------------------------------------- */
 
 static void the_bare_wait_needs_no_try(void)
@@ -294,5 +380,5 @@ TAP_MAIN(TEST(a_connection_is_made_and_accepted), TEST(a_refused_connection_fail
          TEST(whatever_a_call_answers_is_the_result_after_one_yield),
          TEST(a_connect_that_would_block_for_ever_says_so),
          TEST(a_connect_whose_error_cannot_be_read_fails_with_that),
-         TEST(a_wait_that_cannot_begin_is_the_result), TEST(the_bare_wait_needs_no_try),
-         TEST(a_bare_wait_can_be_abandoned))
+         TEST(a_wait_that_cannot_begin_is_the_result), TEST(an_op_keeps_what_its_caller_overwrites),
+         TEST(the_bare_wait_needs_no_try), TEST(a_bare_wait_can_be_abandoned))

@@ -92,10 +92,24 @@ static void forbid_mock_clock(void)
     world.use_clock = &world.clock.clock;
 }
 
+static void no_order(struct ctrio_run *run, struct ctrio_task **batch, size_t count)
+{
+    (void)run;
+    (void)batch;
+    (void)count;
+}
+
+static void forbid_order_batch(void)
+{
+    world.hooks.wanted = CTRIO__HOOK_ORDER_BATCH;
+    world.hooks.order_batch = no_order;
+}
+
+static void (*const forbid[])(void) = {forbid_chooser,    forbid_strict,     forbid_guest,
+                                       forbid_instrument, forbid_mock_clock, forbid_order_batch};
+
 static void nobody_continues_where_shortcuts_are_off(void)
 {
-    static void (*const forbid[])(void) = {forbid_chooser, forbid_strict, forbid_guest,
-                                           forbid_instrument, forbid_mock_clock};
     for (size_t i = 0; i < sizeof forbid / sizeof forbid[0]; i++) {
         fresh();
         forbid[i]();
@@ -235,6 +249,108 @@ static void primitives_that_succeed_at_once_continue_too(void)
     is(points, 10);
 }
 
+/* --- each condition by itself ---------------------------------------------------------------- */
+
+static const struct script_step neighbour[] = {LOOP(4), CHECKPOINT, AGAIN, END};
+
+static void may_not_continue(struct script_task *self)
+{
+    self->task.may_continue = false;
+}
+
+static void be_cancelled(struct script_task *self)
+{
+    (void)self;
+    ctrio__scope_cancel(&scope, NULL);
+}
+
+static void be_interrupted(struct script_task *self)
+{
+    self->task.run->interrupt_pending = true;
+}
+
+static void have_a_near_deadline(struct script_task *self)
+{
+    ctrio__scope_set_deadline(&scope, ctrio__run_time(self->task.run) + 0.0005);
+}
+
+static void have_company(struct script_task *self)
+{
+    (void)self;
+    tap_saw(script_spawn(&nursery.nursery, "company", neighbour));
+}
+
+static void (*meanwhile)(struct script_task *self);
+static bool continues, skips_poll;
+
+static void break_a_condition(struct script_task *self)
+{
+    if (meanwhile != NULL)
+        meanwhile(self);
+}
+
+static void ask_to_continue(struct script_task *self)
+{
+    continues = ctrio__may_continue(self->task.run, &self->task);
+}
+
+static void ask_to_skip(struct script_task *self)
+{
+    skips_poll = ctrio__may_skip_poll(self->task.run);
+    self->task.run->interrupt_pending = false;
+}
+
+/* Alone the main task may continue; with another one runnable the loop may skip its look. */
+static void ask_both(void)
+{
+    static const struct script_step main_task[] = {FRESH_SCOPE(&scope),
+                                                   OPEN_NURSERY(&nursery),
+                                                   SETTLE,
+                                                   CALL(begin_counting),
+                                                   CALL(break_a_condition),
+                                                   CALL(ask_to_continue),
+                                                   SPAWN(&nursery, "n", neighbour),
+                                                   CALL(ask_to_skip),
+                                                   CLOSE_NURSERY(&nursery),
+                                                   CLOSE_SCOPE(&scope),
+                                                   END};
+    continues = skips_poll = false;
+    is(script_run(main_task), 0);
+}
+
+static void each_thing_that_is_set_beforehand_forbids_both_shortcuts(void)
+{
+    meanwhile = NULL;
+    fresh();
+    ask_both();
+    ok(continues);
+    ok(skips_poll);
+    for (size_t i = 0; i < sizeof forbid / sizeof forbid[0]; i++) {
+        fresh();
+        forbid[i]();
+        ask_both();
+        ok(!continues);
+        ok(!skips_poll);
+    }
+}
+
+static void each_thing_that_happens_forbids_what_it_concerns(void)
+{
+    static const struct {
+        void (*happens)(struct script_task *self);
+        bool skips_poll;
+    } table[] = {{push_entry, false},  {let_time_pass, false},      {void_the_budget, false},
+                 {be_cancelled, true}, {be_interrupted, true},      {may_not_continue, true},
+                 {have_company, true}, {have_a_near_deadline, true}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        fresh();
+        meanwhile = table[i].happens;
+        ask_both();
+        ok(!continues);
+        is(skips_poll, table[i].skips_poll);
+    }
+}
+
 /* --- leaving out the look at the machine ----------------------------------------------------- */
 
 static bool skips[8];
@@ -244,8 +360,6 @@ static void ask(struct script_task *self)
 {
     skips[skip_count++] = ctrio__may_skip_poll(self->task.run);
 }
-
-static const struct script_step neighbour[] = {LOOP(4), CHECKPOINT, AGAIN, END};
 
 static void with_tasks_runnable_a_recent_look_is_enough(void)
 {
@@ -312,5 +426,7 @@ TAP_MAIN(TEST(alone_a_task_continues_and_its_points_are_counted),
          TEST(the_entry_queue_stops_the_shortcuts),
          TEST(a_new_wait_for_readiness_stops_the_shortcuts_once),
          TEST(primitives_that_succeed_at_once_continue_too),
+         TEST(each_thing_that_is_set_beforehand_forbids_both_shortcuts),
+         TEST(each_thing_that_happens_forbids_what_it_concerns),
          TEST(with_tasks_runnable_a_recent_look_is_enough),
          TEST(a_turn_without_a_look_still_fires_near_timers))

@@ -1,6 +1,5 @@
 #include "kernel/nursery.h"
 #include "script.h"
-#include <stdlib.h>
 
 static struct script_nursery nursery, second;
 static struct ctrio_cancel_scope outer, inner;
@@ -289,54 +288,6 @@ static void a_nursery_cancelled_at_any_moment_closes(void)
     ok(script_everywhere(main_task, init, cancel_nursery, nobody_is_left) > 15);
 }
 
-/* --- a million ------------------------------------------------------------------------------- */
-
-enum { MILLION = 1000000 };
-static struct ctrio_task *many;
-static size_t freed;
-
-static enum ctrio__step light_resume(struct ctrio_task *task, struct ctrio__outcome *io)
-{
-    if (io->code < 0)
-        return CTRIO__DONE;
-    ctrio__task_park(task, ctrio__abort_simply, NULL);
-    return CTRIO__PARKED;
-}
-
-static void light_free(struct ctrio_task *task)
-{
-    (void)task;
-    freed++;
-}
-
-static void spawn_a_million(struct script_task *self)
-{
-    (void)self;
-    int refused = 0;
-    stranger = script_frontend;
-    stranger.resume = light_resume;
-    stranger.task_free = light_free;
-    for (int i = 0; i < MILLION; i++) {
-        ctrio__task_init(&many[i], &stranger);
-        refused += ctrio__task_spawn(&world.run, &many[i], &nursery.nursery) != 0;
-    }
-    is(refused, 0);
-    is(nursery.nursery.child_count, MILLION);
-}
-
-static void a_million_children_run_fail_and_go(void)
-{
-    static const struct script_step main_task[] = {
-        OPEN_NURSERY(&nursery), CALL(spawn_a_million),   CHECKPOINT, CHECKPOINT,
-        CANCEL(&nursery.scope), CLOSE_NURSERY(&nursery), REPORT,     END};
-    fresh();
-    freed = 0;
-    many = malloc(sizeof *many * MILLION);
-    expect(main_task, "main=ok");
-    is(freed, MILLION);
-    free(many);
-}
-
 TAP_MAIN(TEST(it_waits_for_every_child),
          TEST(closing_an_empty_one_is_a_schedule_point_and_no_cancel_point),
          TEST(children_may_be_spawned_while_the_parent_waits), TEST(a_closed_one_takes_nobody_in),
@@ -347,5 +298,4 @@ TAP_MAIN(TEST(it_waits_for_every_child),
          TEST(a_cancellation_from_outside_goes_through_as_a_group),
          TEST(a_failure_of_another_front_end_is_adopted),
          TEST(an_interrupt_while_the_parent_waits_is_one_of_the_failures),
-         TEST(a_nursery_cancelled_at_any_moment_closes),
-         BIG_TEST(a_million_children_run_fail_and_go))
+         TEST(a_nursery_cancelled_at_any_moment_closes))

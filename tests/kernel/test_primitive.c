@@ -60,8 +60,8 @@ static const struct ctrio__op_kind stubborn = {.verb = "stubborn",
                                                .woken = woken,
                                                .abandon = abandon};
 
-#define PLAIN SCRIPT_OP("plain", plain, NULL)
-#define STUBBORN SCRIPT_OP("stubborn", stubborn, NULL)
+#define PLAIN SCRIPT_OP("plain", plain, &lot)
+#define STUBBORN SCRIPT_OP("stubborn", stubborn, &lot)
 
 static void reset_counters(void)
 {
@@ -354,6 +354,22 @@ static void a_cancellation_at_any_moment_is_the_result_or_too_late(void)
     ok(script_everywhere(main_task, fresh_and_waiting, cancel_it, it_ends_once) > 8);
 }
 
+/* What the front ends of the tests assert of each op that they step, and Python's in debug builds.
+ */
+static void an_op_that_hides_its_verb_or_its_object_is_found_out(void)
+{
+    static const struct ctrio__op_kind mute = {.step = ctrio__primitive_step};
+    struct ctrio__op op;
+    ctrio__op_init(&op, &plain, &lot);
+    ok(ctrio__op_is_told(&op));
+    ctrio__op_init(&op, &plain, NULL);
+    ok(!ctrio__op_is_told(&op));
+    ctrio__op_init(&op, &mute, &lot);
+    ok(!ctrio__op_is_told(&op));
+    ctrio__op_init(&op, &ctrio__checkpoint_kind, NULL);
+    ok(ctrio__op_is_told(&op));
+}
+
 TAP_MAIN(TEST(an_attempt_that_succeeds_is_followed_by_one_schedule_point),
          TEST(a_positive_result_is_kept_over_the_schedule_point),
          TEST(an_attempt_that_fails_is_the_result_at_once),
@@ -365,4 +381,5 @@ TAP_MAIN(TEST(an_attempt_that_succeeds_is_followed_by_one_schedule_point),
          TEST(an_abandoned_op_that_is_cancelled_is_not_asked),
          TEST(abandoning_calls_what_the_kind_has_for_it),
          TEST(an_op_that_must_still_be_woken_stays_so_when_abandoned),
-         TEST(a_cancellation_at_any_moment_is_the_result_or_too_late))
+         TEST(a_cancellation_at_any_moment_is_the_result_or_too_late),
+         TEST(an_op_that_hides_its_verb_or_its_object_is_found_out))

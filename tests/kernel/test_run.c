@@ -150,6 +150,14 @@ static void task_by_task_any_in_the_middle_may_run(void)
     ok(order[0] == 'b' || order[0] == 'c' || order[0] == 'a');
 }
 
+static void task_by_task_the_loop_looks_after_each_step(void)
+{
+    run_as_told(0, false);
+    ok(world.turns < 18);
+    run_as_told(0, true);
+    ok(world.turns >= 18);
+}
+
 static int batches;
 
 static void by_name_backwards(struct ctrio_run *run, struct ctrio_task **batch, size_t count)
@@ -166,17 +174,39 @@ static void by_name_backwards(struct ctrio_run *run, struct ctrio_task **batch, 
             }
 }
 
-static void a_hook_may_order_batches_instead(void)
+static void hook_order_batch(void)
 {
-    char order[64];
-    fresh();
     batches = 0;
     world.hooks.wanted = CTRIO__HOOK_ORDER_BATCH;
     world.hooks.order_batch = by_name_backwards;
+}
+
+static void a_hook_may_order_batches_instead_of_the_coin(void)
+{
+    char order[64];
+    fresh();
+    world.chooser = NULL;
+    hook_order_batch();
     is(script_run(three_of_them), 0);
     names(order, sizeof order);
     is(order, "cbacbacbacbacbacba");
     ok(batches >= 6);
+}
+
+/* Else what the hook draws from would decide too, and a replay would need that as well. */
+static void under_a_chooser_no_hook_orders_batches(void)
+{
+    for (int task_by_task = 0; task_by_task < 2; task_by_task++) {
+        fresh();
+        told.chooser = (struct ctrio__chooser){as_told, task_by_task != 0};
+        told.answer = 0;
+        told.asked = 0;
+        world.chooser = &told.chooser;
+        hook_order_batch();
+        is(script_run(three_of_them), 0);
+        is(batches, 0);
+        ok(told.asked > 6);
+    }
 }
 
 static void two_that_wake_at_once_are_a_choice_too(void)
@@ -469,8 +499,10 @@ TAP_MAIN(TEST(a_batch_runs_forwards_or_backwards_by_the_seed),
          TEST(a_chooser_that_turns_each_batch_gives_the_order_of_waking),
          TEST(task_by_task_the_first_choice_is_the_order_of_waking),
          TEST(task_by_task_a_woken_task_may_run_at_once),
-         TEST(task_by_task_any_in_the_middle_may_run), TEST(a_hook_may_order_batches_instead),
-         TEST(two_that_wake_at_once_are_a_choice_too),
+         TEST(task_by_task_any_in_the_middle_may_run),
+         TEST(task_by_task_the_loop_looks_after_each_step),
+         TEST(a_hook_may_order_batches_instead_of_the_coin),
+         TEST(under_a_chooser_no_hook_orders_batches), TEST(two_that_wake_at_once_are_a_choice_too),
          TEST(a_turn_may_begin_before_the_last_batch_is_used_up),
          TEST(a_ready_handle_wakes_its_task), TEST(a_wait_for_a_handle_can_be_cancelled),
          TEST(instruments_see_each_wait_and_its_timeout),

@@ -120,6 +120,31 @@ def test_one_that_begins_another_while_it_is_closed() -> None:
     assert events[0] == "closing in <init>"
 
 
+def test_those_left_at_the_end_are_closed_in_the_order_of_first_iteration() -> None:
+    closed: list[int] = []
+    kept: list[object] = []
+
+    async def numbered(number: int, then: int = 0) -> AsyncGenerator[int, None]:
+        try:
+            yield 1
+        finally:
+            closed.append(number)
+            for other in range(then):
+                generator = numbered(100 + other)
+                kept.append(generator)
+                await generator.__anext__()
+
+    async def main() -> None:
+        generators = [numbered(number, then=number % 3) for number in range(20)]
+        kept.extend(generators)
+        for generator in reversed(generators):
+            await generator.__anext__()
+
+    ctrio.run(main)
+    begun = [100 + other for number in range(20)[::-1] for other in range(number % 3)]
+    assert closed == [*range(20)[::-1], *begun]
+
+
 def test_the_hooks_of_others_are_put_back() -> None:
     def firstiter(agen: object) -> None: ...
 

@@ -1,8 +1,9 @@
-"""Nothing is left to the garbage collector that need not be."""
+"""Nothing is left to the garbage collector that need not be; what is let go, goes."""
 
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 import weakref
 from collections.abc import Iterator
@@ -195,3 +196,31 @@ def test_an_abandoned_cycle_through_a_waiting_awaitable_is_collected(kind: str) 
             await ctrio.sleep_forever()
 
     ctrio.run(main)
+
+
+DEEP = """
+import threading
+import ctrio
+
+kept = []
+
+async def link(depth):
+    async with ctrio.open_nursery() as nursery:
+        if depth:
+            nursery.start_soon(link, depth - 1)
+        else:
+            kept.append(ctrio.lowlevel.current_task())
+
+def main():
+    ctrio.run(link, 20_000)
+    kept.clear()
+
+threading.stack_size(256 * 1024)
+thread = threading.Thread(target=main)
+thread.start()
+thread.join()
+"""
+
+
+def test_a_task_that_holds_twenty_thousand_ancestors_goes_with_a_small_stack() -> None:
+    assert subprocess.run([sys.executable, "-c", DEEP], check=False).returncode == 0

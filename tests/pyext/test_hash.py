@@ -1,6 +1,7 @@
-"""Objects hash by the order in which they were asked, never by their address.
+"""Objects hash by the order in which they were made, never by their address.
 
-Sets and dicts of them are then walked in the same order in every run of a program.
+Sets and dicts of them are then walked in the same order in every run of a program. Each
+run counts what is made in it; what is made outside gets its number when it is asked.
 """
 
 from __future__ import annotations
@@ -28,11 +29,31 @@ MAKERS: dict[str, Callable[[], object]] = {
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
-def test_the_next_one_asked_has_the_next_number(make: Callable[[], object]) -> None:
+def test_outside_a_run_the_next_one_asked_has_the_next_number(
+    make: Callable[[], object],
+) -> None:
     first, second, third = make(), make(), make()
     numbers = [hash(third), hash(first), hash(second)]
     assert numbers == list(range(numbers[0], numbers[0] + 3))
     assert [hash(third), hash(first), hash(second)] == numbers
+
+
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+@trio_test
+async def test_in_a_run_the_next_one_made_has_the_next_number(
+    make: Callable[[], object],
+) -> None:
+    first, second, third = make(), make(), make()
+    last, middle = hash(third), hash(second)
+    assert hash(first) < middle < last
+    assert middle - hash(first) == last - middle
+
+
+def test_each_run_counts_anew() -> None:
+    async def main() -> int:
+        return hash(ctrio.Event())
+
+    assert ctrio.run(main) == ctrio.run(main)
 
 
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

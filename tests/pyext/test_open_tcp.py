@@ -308,11 +308,31 @@ def test_all_sockets_are_closed_even_if_some_do_not_want_to() -> None:
     errors = [KeyError(), KeyboardInterrupt()]
     with pytest.raises(BaseExceptionGroup) as caught:
         with close_all() as sockets:
-            sockets.update(map(Stubborn, [*errors, None]))  # type: ignore[arg-type]
+            for error in [*errors, None]:
+                sockets.add(Stubborn(error))  # type: ignore[arg-type]
     assert set(caught.value.exceptions) == set(errors)
     with pytest.raises(KeyError):
         with close_all() as sockets:
-            sockets.update([Stubborn(KeyError()), Stubborn()])  # type: ignore[list-item]
+            sockets.add(Stubborn(KeyError()))  # type: ignore[arg-type]
+            sockets.add(Stubborn())  # type: ignore[arg-type]
+
+
+def test_sockets_are_closed_in_the_order_in_which_they_came() -> None:
+    closed: list[int] = []
+
+    class Numbered:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+        def close(self) -> None:
+            closed.append(self.number)
+
+    backwards = [Numbered(number) for number in range(20)][::-1]
+    with close_all() as sockets:
+        for sock in backwards:
+            sockets.add(sock)  # type: ignore[arg-type]
+        sockets.remove(backwards[7])  # type: ignore[arg-type]
+    assert closed == [*range(19, 12, -1), *range(11, -1, -1)]
 
 
 ADDRESSES = [(V6, "::1"), (V6, "::2"), (V4, "1.1.1.1"), (V4, "1.1.1.2")]

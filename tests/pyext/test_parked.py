@@ -450,7 +450,8 @@ def test_a_hundred_uses_leave_nothing_behind(make: Callable[[], Case]) -> None:
                 scope.cancel()
 
     objects, references, total = growth(use)
-    assert (objects, references) == (0, 0)
+    assert objects <= 0  # an idle worker of an earlier test may end meanwhile
+    assert references == 0
     assert total < 50  # less than one every other time; a few are the interpreter's
 
 
@@ -485,5 +486,6 @@ def test_a_hundred_uses_of_the_rest_leave_nothing_behind() -> None:
         ctrio.lowlevel.add_parking_lot_breaker(current_task(), lot)
 
     objects, references, total = growth(use)
-    assert (objects, references) == (0, 0)
+    assert objects <= 0
+    assert references == 0
     assert total < 50

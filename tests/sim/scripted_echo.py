@@ -1,14 +1,15 @@
 """An echo server and its clients, on an os and a scheduler that come out of a seed.
 
 Run as a program it shuts itself in before the first step: from then on the system
-allows memory and, for the placeholders of sockets, dup, close and the getsockname by
-which `socket.socket(fileno=...)` looks at its descriptor. It ends the process at any
-other call.
+allows memory and, for the placeholders of sockets, the fcntl that duplicates, close,
+and the getsockname by which `socket.socket(fileno=...)` looks at its descriptor. It
+ends the process at any other call.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
 import platform
 import signal
@@ -22,12 +23,12 @@ from ctrio import _ctrio, socket as tsocket
 
 CLIENTS = 3
 PORT = 7
-TEMPLATE = socket.socket()
+TEMPLATE = socket.socket().detach()  # open to the end of the process
 
 
 def placeholder() -> int:
     """Make the descriptor that stands for a simulated socket."""
-    return os.dup(TEMPLATE.fileno())
+    return os.dup(TEMPLATE)
 
 
 def adopt(number: int) -> tsocket.SocketType:
@@ -48,8 +49,8 @@ async def serve(sock: tsocket.SocketType) -> None:
             await send_all(sock, data)
 
 
-async def accept_all(nursery: ctrio.Nursery) -> None:
-    with adopt(_ctrio.scripted_listener(PORT)) as listener:
+async def accept_all(listener: tsocket.SocketType, nursery: ctrio.Nursery) -> None:
+    with listener:
         for _ in range(CLIENTS):
             sock, _ = await listener.accept()
             nursery.start_soon(serve, sock)
@@ -72,8 +73,9 @@ async def echo(before: Callable[[], None]) -> list[int]:
     """Serve `CLIENTS` clients, and tell in which order they were done."""
     finished: list[int] = []
     before()
+    listener = adopt(_ctrio.scripted_listener(PORT))  # there before the first client
     async with ctrio.open_nursery() as nursery:
-        nursery.start_soon(accept_all, nursery)
+        nursery.start_soon(accept_all, listener, nursery)
         for number in range(CLIENTS):
             nursery.start_soon(call, number, finished)
     return finished
@@ -86,35 +88,65 @@ def run(seed: int, before: Callable[[], None] = int) -> tuple[list[int], int, in
     return result
 
 
-# The numbers of Linux's system calls: memory, what an allocator may lock, exit; close,
-# dup (fcntl's too) and getsockname.
+# The numbers of Linux's system calls: memory, what an allocator may lock, exit; close
+# and getsockname. And fcntl's, which may duplicate and nothing else.
 ALLOWED = {
-    "x86_64": (9, 10, 11, 12, 25, 28, 202, 231, 3, 32, 72, 51),
-    "aarch64": (222, 226, 215, 214, 216, 233, 98, 94, 57, 23, 25, 204),
+    "x86_64": (9, 10, 11, 12, 25, 28, 202, 231, 3, 51),
+    "aarch64": (222, 226, 215, 214, 216, 233, 98, 94, 57, 204),
 }
+FCNTL = {"x86_64": 72, "aarch64": 25}
+GO_ON, END = 0x7FFF0000, 0x80000000
+
+
+def load(offset: int) -> bytes:
+    """Look at a word of the call: its number is at 0, its arguments begin at 16."""
+    return struct.pack("HBBI", 0x20, 0, 0, offset)
+
+
+def allow_if(word: int) -> bytes:
+    """Let the call pass if that word is this one."""
+    return struct.pack("HBBI", 0x15, 0, 1, word) + answer(GO_ON)
+
+
+def answer(what: int) -> bytes:
+    return struct.pack("HBBI", 0x06, 0, 0, what)
 
 
 def seal() -> None:
     """Have the kernel end this process at any call not in ALLOWED (seccomp)."""
-    allowed = ALLOWED[platform.machine()]
-    code = [struct.pack("HBBI", 0x20, 0, 0, 0)]  # load the number of the call
-    for number in allowed:
-        code.append(struct.pack("HBBI", 0x15, 0, 1, number))  # is it this one?
-        code.append(struct.pack("HBBI", 0x06, 0, 0, 0x7FFF0000))  # go on
-    code.append(struct.pack("HBBI", 0x06, 0, 0, 0x80000000))  # end the process
+    machine = platform.machine()
+    code = [load(0), *map(allow_if, ALLOWED[machine])]
+    code.append(struct.pack("HBBI", 0x15, 1, 0, FCNTL[machine]))  # then skip the end
+    code.append(answer(END))
+    code += [load(24), allow_if(fcntl.F_DUPFD_CLOEXEC), answer(END)]
     filters = ctypes.create_string_buffer(b"".join(code))
-    program = struct.pack("HxxxxxxP", len(code), ctypes.addressof(filters))
+    program = struct.pack("HxxxxxxP", len(filters) // 8, ctypes.addressof(filters))
     prctl = ctypes.CDLL(None, use_errno=True).prctl
     if prctl(38, 1, 0, 0, 0) != 0 or prctl(22, 2, program, 0, 0) != 0:
         sys.exit(77)
 
 
+def leave() -> None:
+    """Ask the system for something, shut in."""
+    seal()
+    os.getppid()
+
+
+def ask() -> None:
+    """Ask fcntl for something else than a duplicate."""
+    seal()
+    fcntl.fcntl(TEMPLATE, fcntl.F_GETFL)
+
+
+BEFORE = {"free": int, "sealed": seal, "leave": leave, "ask": ask}
+
+
 def main() -> None:
-    """Run once to fill every cache, and once more shut in."""
+    """Run once to fill every cache, and once more after BEFORE[argument]."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # or run() puts a handler in place
     first = run(1)
     ctypes.CDLL(None).prctl  # noqa: B018  # what seal() needs is there
-    again = run(1, seal if sys.argv[1:] == ["sealed"] else int)
+    again = run(1, BEFORE[sys.argv[1]])
     os._exit(0 if again == first else 1)
 
 

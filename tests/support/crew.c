@@ -54,6 +54,7 @@ static enum ctrio__step resume(struct ctrio_task *task, struct ctrio__outcome *i
         ctrio__scope_open(&self->scope, task);
     self->begun = true;
     for (;;) {
+        CTRIO_ASSERT(self->op == NULL || ctrio__op_is_told(self->op));
         if (self->op != NULL && self->op->kind->step(self->op, task, io) == CTRIO__PARKED)
             return CTRIO__PARKED;
         self->op = NULL;
@@ -268,9 +269,7 @@ bool crew_turn(struct crew *crew, double most)
         return false;
     }
     ctrio__run_begin(run, &events);
-    /* A chooser sees the world between any two steps; without one, Trio's batches. */
-    bool step_by_step = run->chooser != NULL && run->chooser->task_by_task;
-    while (ctrio__run_step(run) && !step_by_step) {
+    while (ctrio__run_step(run) && !ctrio__run_looks_each_step(run)) {
     }
     return ctrio__run_alive(run);
 }
@@ -307,7 +306,7 @@ static enum ctrio__step over(struct ctrio__op *op, struct ctrio_task *task,
 
 void crew_abandon(struct crew_task *victim)
 {
-    static const struct ctrio__op_kind over_kind = {.verb = "over", .step = over};
+    static const struct ctrio__op_kind over_kind = {.verb = "over", .step = over, .bare = true};
     if (victim->op == NULL)
         return;
     ctrio__op_abandon(victim->op, &victim->task);

@@ -320,6 +320,7 @@ static enum ctrio__step begin_step(struct script_task *self, struct ctrio__outco
     else
         ctrio__op_init(&self->op.op, step->kind, step->object);
     self->in_op = true;
+    CTRIO_ASSERT(ctrio__op_is_told(&self->op.op));
     return self->op.op.kind->step(&self->op.op, &self->task, io);
 }
 

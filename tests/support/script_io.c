@@ -172,7 +172,7 @@ static void io_abandon(struct ctrio__op *base, struct ctrio_task *task)
     ctrio__list_unlink(&ctrio__container(base, struct script_io_op, op)->link);
 }
 const struct ctrio__op_kind script_io_kind = {
-    .verb = "wait io", .step = io_step, .abandon = io_abandon};
+    .verb = "wait io", .step = io_step, .abandon = io_abandon, .bare = true};
 
 void script_io_op_init(struct script_io_op *op, intptr_t handle, enum ctrio__io_interest interest)
 {

@@ -67,7 +67,7 @@ static void spawn_main(struct ctrio_run *run, struct ctrio__outcome *io)
 static int spawn_entry_queue(struct ctrio_run *run)
 {
     static const struct script_step script[] = {
-        SCRIPT_OP("entry queue", ctrio__entry_queue_kind, NULL), END};
+        SCRIPT_OP("entry queue", ctrio__entry_queue_kind, &world.run), END};
     int code = script_spawn(run->system.entry_nursery, "entry queue", script);
     if (code == 0)
         ctrio__task_from(run->tasks.prev, run_link)->system = true;
@@ -76,7 +76,8 @@ static int spawn_entry_queue(struct ctrio_run *run)
 
 static int start(void)
 {
-    static const struct script_step script[] = {SCRIPT_OP("init", ctrio__init_kind, NULL), END};
+    static const struct script_step script[] = {SCRIPT_OP("init", ctrio__init_kind, &world.run),
+                                                END};
     struct script_task *init = script_task_new("init", script);
     if (init == NULL)
         return -ENOMEM;
@@ -156,8 +157,12 @@ bool script_turn(void)
     run->io_ops->get_events(run->io, ctrio__run_timeout(run), &events);
     ctrio__run_begin(run, &events);
     moment();
-    for (; ctrio__run_step(run); steps++)
+    while (ctrio__run_step(run)) {
+        steps++;
         moment();
+        if (ctrio__run_looks_each_step(run))
+            break;
+    }
     if (!is_stuck(before, steps))
         return ctrio__run_alive(run);
     script_say("stuck");

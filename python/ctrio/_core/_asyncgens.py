@@ -12,10 +12,10 @@ import warnings
 import weakref
 
 from .. import _ctrio
-from .._util import TYPE_CHECKING, name_asyncgen
+from .._util import TYPE_CHECKING, InOrder, name_asyncgen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import AsyncGeneratorType
     from typing import Any, NoReturn, TypeAlias
 
@@ -29,23 +29,47 @@ def _call_unprotected(fn: Callable[..., object], *args: object) -> object:
     return fn(*args)
 
 
+class _Alive(weakref.WeakSet["AsyncGenerator"]):
+    """A WeakSet that is walked in the order in which its members came.
+
+    A set's own order is that of addresses: the same program would close its async
+    generators in another order each time.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: weakref.WeakKeyDictionary[AsyncGenerator, None]
+        self.order = weakref.WeakKeyDictionary()
+
+    def add(self, agen: AsyncGenerator) -> None:
+        self.order[agen] = None
+
+    def __iter__(self) -> Iterator[AsyncGenerator]:
+        return iter(self.order)
+
+    def __len__(self) -> int:
+        return len(self.order)
+
+    def __contains__(self, agen: object) -> bool:
+        return agen in self.order
+
+
 class AsyncGenerators:
     """The async generators of one run.
 
     Attributes:
-        alive: Those that have been iterated in a task and not been closed. Weak
-            during the run; at its end a plain set, so that none is collected while
-            they are being closed.
+        alive: Those that have been iterated in a task and not been closed, in the
+            order of their first iteration. Weak during the run, and at its end not,
+            so that none is collected while they are being closed.
         foreign: The `id` of each that was first iterated outside a task, in guest
             mode; the finalizer takes it out before the id can be used again.
         too_late: Those collected after the system nursery has closed.
     """
 
     def __init__(self) -> None:
-        self.alive: weakref.WeakSet[AsyncGenerator] | set[AsyncGenerator]
-        self.alive = weakref.WeakSet()
+        self.alive: _Alive | InOrder[AsyncGenerator] = _Alive()
         self.foreign: set[int] = set()
-        self.too_late: set[AsyncGenerator] = set()
+        self.too_late: InOrder[AsyncGenerator] = InOrder()
 
     def install_hooks(self, runner: Runner) -> None:
         """Have Python report async generators of this thread to a run.
@@ -129,7 +153,7 @@ class AsyncGenerators:
                 entry queue are left.
         """
         assert len(runner.tasks) == 2
-        self.alive = set(self.alive)
+        self.alive = InOrder(dict.fromkeys(self.alive))
         # Let the finalizers that are in the entry queue by now run.
         runner.entry_queue.run_sync_soon(runner.reschedule, runner.init_task)
         await _ctrio.wait_task_rescheduled(_never_aborted)
@@ -138,7 +162,7 @@ class AsyncGenerators:
         # One at a time: closing one may iterate another, which must not be in the
         # middle of being closed then. Closing may also begin new ones.
         while self.alive:
-            batch, self.alive = self.alive, set()
+            batch, self.alive = self.alive, InOrder()
             for agen in batch:
                 await self._finalize_one(agen, name_asyncgen(agen))
 

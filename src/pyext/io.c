@@ -18,10 +18,14 @@ struct io_manager {
 int ctrio__fd_of(struct ctrio__state *state, PyObject *object, int *out)
 {
     PyObject *number;
-    if (PyLong_Check(object))
+    if (PyLong_Check(object)) {
         number = Py_NewRef(object);
-    else
+    } else {
+        struct ctrio__py_runner *runner = ctrio__peek_runner(state);
+        PyObject *previous = ctrio__callout_begin(runner);
         number = PyObject_CallMethodNoArgs(object, state->names.fileno);
+        ctrio__callout_end(runner, previous);
+    }
     if (number == NULL)
         return -1;
     *out = PyObject_AsFileDescriptor(number);

@@ -108,9 +108,8 @@ static void entry_deliver(struct ctrio__entry *entry, struct ctrio_run *run)
         ctrio__run_deliver_interrupt(run);
 }
 
-/* For the main task, at its next checkpoint.  Whoever ends the run looks at interrupt_pending
- * when it is too late for that. */
-static void deliver(struct ctrio__py_runner *runner)
+/* Whoever ends the run looks at interrupt_pending when it is too late for a checkpoint. */
+void ctrio__ki_deliver(struct ctrio__py_runner *runner)
 {
     runner->run.interrupt_pending = true;
     if (runner->ki_queued)
@@ -130,7 +129,7 @@ static PyObject *handle_interrupt(PyObject *self, PyObject *const *args, Py_ssiz
     }
     PyFrameObject *frame = args[1] != Py_None ? (PyFrameObject *)args[1] : NULL;
     if (runner->ki_at_checkpoints || is_protected(runner->state, frame)) {
-        deliver(runner);
+        ctrio__ki_deliver(runner);
         Py_RETURN_NONE;
     }
     /* What the interrupted instruction would lose by raising here would be looked at here. */

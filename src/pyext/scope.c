@@ -162,6 +162,16 @@ static PyObject *scope_exit(PyObject *self, PyObject *const *args, Py_ssize_t na
     return exit_with(scope_of(self), out[1]);
 }
 
+/* A call-out: a name may be anything. */
+static PyObject *name_of(struct ctrio__py_task *task)
+{
+    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
+    PyObject *previous = ctrio__callout_begin(runner);
+    PyObject *text = PyObject_Repr((PyObject *)task);
+    ctrio__callout_end(runner, previous);
+    return text;
+}
+
 static PyObject *scope_cancel(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                               PyObject *kwnames)
 {
@@ -173,7 +183,7 @@ static PyObject *scope_cancel(PyObject *self, PyObject *const *args, Py_ssize_t 
     if (scope->cancel_called)
         Py_RETURN_NONE;
     struct ctrio__py_task *task = ctrio__peek_task(ctrio__state_of(self));
-    PyObject *by = task != NULL ? PyObject_Repr((PyObject *)task) : NULL;
+    PyObject *by = task != NULL ? name_of(task) : NULL;
     if (task != NULL && by == NULL)
         return NULL;
     struct ctrio__reason *reason = ctrio__reason_new(CTRIO__BY_EXPLICIT, by, text);

@@ -83,6 +83,18 @@ class async_function:
     def __call__(self, *args: Any, **kwargs: Any) -> coroutine: ...
 
 @final
+class sync_function:
+    __name__: str
+    __qualname__: str
+    __module__: str
+    __code__: CodeType
+    __defaults__: tuple[Any, ...] | None
+    __kwdefaults__: dict[str, Any] | None
+    @property
+    def __globals__(self) -> dict[str, Any]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+@final
 class coroutine(Coroutine[Any, Any, Any]):
     __name__: str
     __qualname__: str

@@ -95,6 +95,14 @@ int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, 
     return check_missing(function, names, required, out);
 }
 
+int ctrio__parse_nothing(const char *function, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames)
+{
+    if (nargs == 0 && (kwnames == NULL || PyTuple_GET_SIZE(kwnames) == 0))
+        return 0;
+    return ctrio__parse(function, args, nargs, kwnames, NULL, 0, 0, NULL);
+}
+
 int ctrio__parse_tuple(const char *function, PyObject *args, PyObject *kwargs,
                        const char *const *names, Py_ssize_t required, Py_ssize_t positional,
                        Py_ssize_t count, PyObject **out)

@@ -103,9 +103,12 @@ static PyObject *end_statistics(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     return ctrio__channel_statistics((PyObject *)ctrio__end_of(self)->state);
 }
-static PyObject *end_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *end_enter(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                           PyObject *kwnames)
 {
-    return Py_NewRef(self);
+    bool sends = end_of(self)->side == CTRIO__SEND_END;
+    const char *function = sends ? "MemorySendChannel.__enter__" : "MemoryReceiveChannel.__enter__";
+    return ctrio__parse_nothing(function, args, nargs, kwnames) < 0 ? NULL : Py_NewRef(self);
 }
 static PyObject *end_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                           PyObject *kwnames)
@@ -321,10 +324,6 @@ static const struct ctrio__async receive_async[] = {
          PyDoc_STR("close($self, /)\n--\n\nClose this end: aclose(), but not a checkpoint.")},     \
         {"statistics", end_statistics, METH_NOARGS,                                                \
          PyDoc_STR("statistics($self, /)\n--\n\nReturn a MemoryChannelStatistics.")},              \
-        {"__enter__", end_enter, METH_NOARGS,                                                      \
-         PyDoc_STR("__enter__($self, /)\n--\n\nReturn the channel itself.")},                      \
-        {"__exit__", CTRIO_KEYWORDS(end_exit),                                                     \
-         PyDoc_STR("__exit__($self, /, exc_type, exc_value, traceback)\n--\n\nClose this end.")},  \
         {"_create", end_create, METH_O | METH_CLASS, NULL},                                        \
         {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},                         \
     {                                                                                              \
@@ -396,6 +395,17 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
+static const struct ctrio__sync send_sync[] = {
+    {"MemorySendChannel.__enter__", "trio", TYPE_SEND_CHANNEL, end_enter},
+    {"MemorySendChannel.__exit__", "trio", TYPE_SEND_CHANNEL, end_exit},
+    {NULL, NULL, TYPE_NONE, NULL},
+};
+static const struct ctrio__sync receive_sync[] = {
+    {"MemoryReceiveChannel.__enter__", "trio", TYPE_RECEIVE_CHANNEL, end_enter},
+    {"MemoryReceiveChannel.__exit__", "trio", TYPE_RECEIVE_CHANNEL, end_exit},
+    {NULL, NULL, TYPE_NONE, NULL},
+};
+
 int ctrio__exec_channel(PyObject *module, struct ctrio__state *state)
 {
     if (ctrio__exec_channel_state(module, state) < 0 ||
@@ -403,7 +413,9 @@ int ctrio__exec_channel(PyObject *module, struct ctrio__state *state)
         ctrio__add_type(module, TYPE_RECEIVE_CHANNEL, &receive_spec, NULL, "MemoryReceiveChannel") <
             0 ||
         ctrio__add_methods(state, TYPE_SEND_CHANNEL, send_async) < 0 ||
-        ctrio__add_methods(state, TYPE_RECEIVE_CHANNEL, receive_async) < 0)
+        ctrio__add_methods(state, TYPE_RECEIVE_CHANNEL, receive_async) < 0 ||
+        ctrio__add_sync_methods(state, TYPE_SEND_CHANNEL, send_sync) < 0 ||
+        ctrio__add_sync_methods(state, TYPE_RECEIVE_CHANNEL, receive_sync) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

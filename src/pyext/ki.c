@@ -246,12 +246,13 @@ static PyObject *function_to_mark(PyObject *function)
     return wraps ? ctrio__getattr(function, "__wrapped__") : Py_NewRef(function);
 }
 
-/* Our own async functions are C: no frame of theirs is ever met. */
+/* Our own functions are C: no frame of theirs is ever met. */
 static bool is_ours(const struct ctrio__state *state, PyObject *function)
 {
     if (PyMethod_Check(function))
         function = PyMethod_GET_FUNCTION(function);
-    return Py_IS_TYPE(function, state->types[TYPE_ASYNC_FUNCTION]);
+    return Py_IS_TYPE(function, state->types[TYPE_ASYNC_FUNCTION]) ||
+           Py_IS_TYPE(function, state->types[TYPE_SYNC_FUNCTION]);
 }
 
 static PyObject *put_mark(PyObject *module, PyObject *function, enum mark mark)

@@ -112,6 +112,10 @@ int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, 
 int ctrio__parse_tuple(const char *function, PyObject *args, PyObject *kwargs,
                        const char *const *names, Py_ssize_t required, Py_ssize_t positional,
                        Py_ssize_t count, PyObject **out);
+/* Raises StopIteration(value); steals the value. */
+void ctrio__stop_iteration(struct ctrio__state *state, PyObject *value);
+/* After a step in which state->result_kept has become true. */
+void ctrio__forget_result(struct ctrio__state *state);
 /* A number of seconds, any number. */
 int ctrio__seconds(PyObject *object, double *out);
 #endif

@@ -136,3 +136,13 @@ int ctrio__seconds(PyObject *object, double *out)
         PyErr_SetRaisedException(error);
     return -1;
 }
+
+PyObject *ctrio__no_constructor(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                                PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *module = ctrio__getattr((PyObject *)type, "__module__");
+    if (module != NULL)
+        PyErr_Format(PyExc_TypeError, "%S.%s has no public constructor", module, type->tp_name);
+    Py_XDECREF(module);
+    return NULL;
+}

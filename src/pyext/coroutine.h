@@ -112,6 +112,8 @@ int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, 
 int ctrio__parse_tuple(const char *function, PyObject *args, PyObject *kwargs,
                        const char *const *names, Py_ssize_t required, Py_ssize_t positional,
                        Py_ssize_t count, PyObject **out);
+/* tp_new of what has no public constructor. */
+PyObject *ctrio__no_constructor(PyTypeObject *type, PyObject *args, PyObject *kwargs);
 /* Raises StopIteration(value); steals the value. */
 void ctrio__stop_iteration(struct ctrio__state *state, PyObject *value);
 /* After a step in which state->result_kept has become true. */

@@ -182,13 +182,6 @@ static void nursery_dealloc(PyObject *self)
     Py_DECREF(type);
 }
 
-static PyObject *no_constructor(PyTypeObject *type, PyObject *Py_UNUSED(args),
-                                PyObject *Py_UNUSED(kwargs))
-{
-    PyErr_Format(PyExc_TypeError, "%s has no public constructor", type->tp_name);
-    return NULL;
-}
-
 static PyMethodDef nursery_methods[] = {
     {"start_soon", (PyCFunction)(void (*)(void))nursery_start_soon, METH_FASTCALL | METH_KEYWORDS,
      "start_soon($self, /, async_fn, *args, name=None)\n--\n\n"
@@ -210,7 +203,7 @@ static PyMemberDef nursery_members[] = {
     {"__dictoffset__", T_PYSSIZET, offsetof(struct ctrio__py_nursery, dict), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 static PyType_Slot nursery_slots[] = {{Py_tp_hash, ctrio__hash_by_serial},
-                                      {Py_tp_new, no_constructor},
+                                      {Py_tp_new, ctrio__no_constructor},
                                       {Py_tp_methods, nursery_methods},
                                       {Py_tp_getset, nursery_getset},
                                       {Py_tp_members, nursery_members},

@@ -13,12 +13,11 @@ from ._ctrio import (
     MemoryReceiveChannel as MemoryReceiveChannel,
     MemorySendChannel as MemorySendChannel,
     Semaphore,
-    open_memory_channel_pair,
+    open_memory_channel as open_memory_channel,
 )
 from ._util import (
     TYPE_CHECKING,
     MultipleExceptionError,
-    final,
     import_later,
     raise_single_exception_from_group,
 )
@@ -42,28 +41,6 @@ else:
     )
     SendChannel.register(MemorySendChannel)
     ReceiveChannel.register(MemoryReceiveChannel)
-
-
-# A class for the sake of `open_memory_channel[int](5)`; it has no instances.
-@final
-class open_memory_channel(tuple["MemorySendChannel[T]", "MemoryReceiveChannel[T]"]):
-    """Open a channel between tasks: what goes in at one end comes out at the other.
-
-    Args:
-        max_buffer_size: How many objects may be on the way before a sender has to
-            wait: 0 for hand to hand, `math.inf` for any number.
-
-    Returns:
-        The sending end and the receiving end.
-    """
-
-    def __new__(  # type: ignore[misc]  # it is used as a function
-        cls, max_buffer_size: int | float
-    ) -> tuple[MemorySendChannel[T], MemoryReceiveChannel[T]]:
-        return open_memory_channel_pair(max_buffer_size)
-
-    def __init__(self, max_buffer_size: int | float) -> None:
-        raise AssertionError("there are no instances")
 
 
 class RecvChanWrapper(ReceiveChannel[T]):
@@ -106,7 +83,7 @@ def as_safe_channel(
     async def context_manager(
         *args: P.args, **kwargs: P.kwargs
     ) -> AsyncGenerator[RecvChanWrapper[T], None]:
-        send_chan, recv_chan = open_memory_channel_pair(0)
+        send_chan, recv_chan = open_memory_channel[T](0)
         try:
             async with open_nursery(strict_exception_groups=True) as nursery:
                 agen = fn(*args, **kwargs)

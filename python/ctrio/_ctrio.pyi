@@ -83,6 +83,18 @@ class async_function:
     def __call__(self, *args: Any, **kwargs: Any) -> coroutine: ...
 
 @final
+class sync_function:
+    __name__: str
+    __qualname__: str
+    __module__: str
+    __code__: CodeType
+    __defaults__: tuple[Any, ...] | None
+    __kwdefaults__: dict[str, Any] | None
+    @property
+    def __globals__(self) -> dict[str, Any]: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+@final
 class coroutine(Coroutine[Any, Any, Any]):
     __name__: str
     __qualname__: str
@@ -519,9 +531,13 @@ class MemoryReceiveChannel(ReceiveChannel[_ReceiveT]):
     async def aclose(self) -> None: ...
     def statistics(self) -> MemoryChannelStatistics: ...
 
-def open_memory_channel_pair(
-    max_buffer_size: int | float, /
-) -> tuple[MemorySendChannel[Any], MemoryReceiveChannel[Any]]: ...
+# A class for the sake of `open_memory_channel[int](5)`; it has no instances.
+@final
+class open_memory_channel(tuple[MemorySendChannel[_T], MemoryReceiveChannel[_T]]):
+    def __new__(  # type: ignore[misc]  # it is used as a function
+        cls, max_buffer_size: int | float
+    ) -> tuple[MemorySendChannel[_T], MemoryReceiveChannel[_T]]: ...
+    def __init__(self, max_buffer_size: int | float) -> None: ...
 
 # What threads of ours sleep in.
 

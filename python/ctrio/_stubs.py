@@ -1,4 +1,4 @@
-"""The async functions of the C core as Python has them: never run, only looked at.
+"""The functions of the C core as Python has them: never run, only looked at.
 
 `inspect`, `help()`, Sphinx, `unittest.mock` and debuggers ask a function for its code,
 its signature, its annotations, its docstring. The functions of the core answer with
@@ -197,6 +197,19 @@ class CancelScope:
 
 
 class NurseryManager:
+    def __enter__(self) -> NoReturn:
+        """Refuse: a nursery is opened by `async with`."""
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> NoReturn:
+        """Refuse: it is never called."""
+        raise NotImplementedError
+
     async def __aenter__(self) -> _ctrio.Nursery:
         """Open the nursery; no checkpoint."""
         raise NotImplementedError
@@ -305,6 +318,18 @@ class Condition(_Lock):
 
 
 class MemorySendChannel:
+    def __enter__(self) -> _ctrio.MemorySendChannel[Any]:
+        """Return the channel itself."""
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close this end."""
+
     async def __aenter__(self) -> _ctrio.MemorySendChannel[Any]:
         """Return the channel itself; no checkpoint."""
         raise NotImplementedError
@@ -330,6 +355,18 @@ class MemorySendChannel:
 
 
 class MemoryReceiveChannel:
+    def __enter__(self) -> _ctrio.MemoryReceiveChannel[Any]:
+        """Return the channel itself."""
+        raise NotImplementedError
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close this end."""
+
     async def __aenter__(self) -> _ctrio.MemoryReceiveChannel[Any]:
         """Return the channel itself; no checkpoint."""
         raise NotImplementedError

@@ -125,7 +125,7 @@ void ctrio__timer_arm(struct ctrio_run *run, struct ctrio_timer *timer)
     CTRIO_ASSERT(timer->when != INFINITY);
     CTRIO_ASSERT(!ctrio__timer_armed(run, timer));
     timer->serial = ++run->timer_serial;
-    if (timer->when <= run->last_now + near_deadline || run->last_now == INFINITY)
+    if (timer->when <= run->last_now + near_deadline) /* always, while the time is not known */
         run->deadline_far = false;
     ctrio__heap_insert(&run->timers, timer);
 }

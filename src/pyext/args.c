@@ -95,6 +95,14 @@ int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, 
     return check_missing(function, names, required, out);
 }
 
+int ctrio__parse_nothing(const char *function, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames)
+{
+    if (nargs == 0 && (kwnames == NULL || PyTuple_GET_SIZE(kwnames) == 0))
+        return 0;
+    return ctrio__parse(function, args, nargs, kwnames, NULL, 0, 0, NULL);
+}
+
 int ctrio__parse_tuple(const char *function, PyObject *args, PyObject *kwargs,
                        const char *const *names, Py_ssize_t required, Py_ssize_t positional,
                        Py_ssize_t count, PyObject **out)
@@ -127,4 +135,14 @@ int ctrio__seconds(PyObject *object, double *out)
     else
         PyErr_SetRaisedException(error);
     return -1;
+}
+
+PyObject *ctrio__no_constructor(PyTypeObject *type, PyObject *Py_UNUSED(args),
+                                PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *module = ctrio__getattr((PyObject *)type, "__module__");
+    if (module != NULL)
+        PyErr_Format(PyExc_TypeError, "%S.%s has no public constructor", module, type->tp_name);
+    Py_XDECREF(module);
+    return NULL;
 }

@@ -2,7 +2,10 @@
  *
  * Whatever is asked about the function (code, defaults, annotations, signature, docstring) is
  * answered by its stub, an ordinary `async def` in ctrio._stubs whose body never runs.  The stub
- * is looked up when somebody asks: importing ctrio does not import it. */
+ * is looked up when somebody asks: importing ctrio does not import it.
+ *
+ * __enter__ and __exit__ are functions of the same kind with another call behind them: packages
+ * read their __code__ too, to leave their frames out of what they show. */
 #include "pyext/coroutine.h"
 
 static struct ctrio__function *function_of(PyObject *self)
@@ -46,9 +49,10 @@ static int origin_depth(void)
     return thread->coroutine_origin_tracking_depth;
 }
 
-static int check_self(struct ctrio__function *function, PyObject *const *args, Py_ssize_t nargs)
+static int check_self(struct ctrio__function *function, enum ctrio__type_id id,
+                      PyObject *const *args, Py_ssize_t nargs)
 {
-    PyTypeObject *type = function->state->types[function->async->self];
+    PyTypeObject *type = function->state->types[id];
     if (nargs < 1) {
         PyErr_Format(PyExc_TypeError, "%U() missing 1 required positional argument: 'self'",
                      function->qualname);
@@ -63,15 +67,24 @@ static int check_self(struct ctrio__function *function, PyObject *const *args, P
     return 0;
 }
 
-static PyObject *function_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf,
-                                     PyObject *kwnames)
+static PyObject *call_sync(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    struct ctrio__function *function = function_of(self);
+    const struct ctrio__sync *sync = function->sync;
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (check_self(function, sync->self, args, nargs) < 0)
+        return NULL;
+    return sync->call(args[0], args + 1, nargs - 1, kwnames);
+}
+
+static PyObject *call_async(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
 {
     struct ctrio__function *function = function_of(self);
     const struct ctrio__async *async = function->async;
     Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
     PyObject *subject = NULL;
     if (async->self != TYPE_NONE) {
-        if (check_self(function, args, nargs) < 0)
+        if (check_self(function, async->self, args, nargs) < 0)
             return NULL;
         subject = args[0];
         args++;
@@ -83,9 +96,8 @@ static PyObject *function_vectorcall(PyObject *self, PyObject *const *args, size
     int failed = 0;
     if (async->parse != NULL)
         failed = async->parse(coro, args, nargs, kwnames);
-    else if (nargs != 0 || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) != 0))
-        failed = ctrio__parse(PyUnicode_AsUTF8(function->qualname), args, nargs, kwnames, NULL, 0,
-                              0, NULL);
+    else
+        failed = ctrio__parse_nothing(async->qualname, args, nargs, kwnames);
     int depth = origin_depth();
     if (failed == 0 && depth > 0)
         failed = record_origin(coro, depth);
@@ -268,26 +280,29 @@ static PyType_Slot function_slots[] = {{Py_tp_call, PyVectorcall_Call},
                                        {Py_tp_clear, function_clear},
                                        {Py_tp_dealloc, function_dealloc},
                                        {0, NULL}};
-static PyType_Spec function_spec = {
-    .name = "ctrio._ctrio.async_function",
-    .basicsize = sizeof(struct ctrio__function),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |
-             Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,
-    .slots = function_slots};
+#define FUNCTION_SPEC(type_name)                                                                   \
+    {.name = type_name,                                                                            \
+     .basicsize = sizeof(struct ctrio__function),                                                  \
+     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL |               \
+              Py_TPFLAGS_METHOD_DESCRIPTOR | Py_TPFLAGS_DISALLOW_INSTANTIATION,                    \
+     .slots = function_slots}
+static PyType_Spec async_spec = FUNCTION_SPEC("ctrio._ctrio.async_function");
+static PyType_Spec sync_spec = FUNCTION_SPEC("ctrio._ctrio.sync_function");
 
-PyObject *ctrio__function_new(struct ctrio__state *state, const struct ctrio__async *async)
+static PyObject *function_new(struct ctrio__state *state, enum ctrio__type_id type,
+                              const char *qualname, const char *module)
 {
-    struct ctrio__function *function =
-        PyObject_GC_New(struct ctrio__function, state->types[TYPE_ASYNC_FUNCTION]);
+    struct ctrio__function *function = PyObject_GC_New(struct ctrio__function, state->types[type]);
     if (function == NULL)
         return NULL;
-    const char *dot = strrchr(async->qualname, '.');
-    function->vectorcall = function_vectorcall;
-    function->async = async;
+    const char *dot = strrchr(qualname, '.');
+    function->vectorcall = type == TYPE_ASYNC_FUNCTION ? call_async : call_sync;
+    function->async = NULL;
+    function->sync = NULL;
     function->state = state;
-    function->name = PyUnicode_InternFromString(dot != NULL ? dot + 1 : async->qualname);
-    function->qualname = PyUnicode_InternFromString(async->qualname);
-    function->module = PyUnicode_InternFromString(async->module);
+    function->name = PyUnicode_InternFromString(dot != NULL ? dot + 1 : qualname);
+    function->qualname = PyUnicode_InternFromString(qualname);
+    function->module = PyUnicode_InternFromString(module);
     function->stub = NULL;
     function->dict = NULL;
     function->weakrefs = NULL;
@@ -295,6 +310,14 @@ PyObject *ctrio__function_new(struct ctrio__state *state, const struct ctrio__as
     if (function->name == NULL || function->qualname == NULL || function->module == NULL)
         Py_CLEAR(function);
     return (PyObject *)function;
+}
+
+PyObject *ctrio__function_new(struct ctrio__state *state, const struct ctrio__async *async)
+{
+    PyObject *made = function_new(state, TYPE_ASYNC_FUNCTION, async->qualname, async->module);
+    if (made != NULL)
+        function_of(made)->async = async;
+    return made;
 }
 
 int ctrio__add_functions(PyObject *module, struct ctrio__state *state,
@@ -310,16 +333,34 @@ int ctrio__add_functions(PyObject *module, struct ctrio__state *state,
     return 0;
 }
 
+/* Steals the method, which may be NULL with an error. */
+static int add_method(PyTypeObject *type, PyObject *made)
+{
+    if (made == NULL)
+        return -1;
+    int result = PyObject_SetAttr((PyObject *)type, function_of(made)->name, made);
+    Py_DECREF(made);
+    return result;
+}
+
 int ctrio__add_methods(struct ctrio__state *state, enum ctrio__type_id type,
                        const struct ctrio__async *methods)
 {
+    for (; methods->qualname != NULL; methods++)
+        if (add_method(state->types[type], ctrio__function_new(state, methods)) < 0)
+            return -1;
+    return 0;
+}
+
+int ctrio__add_sync_methods(struct ctrio__state *state, enum ctrio__type_id type,
+                            const struct ctrio__sync *methods)
+{
     for (; methods->qualname != NULL; methods++) {
-        PyObject *made = ctrio__function_new(state, methods);
-        int failed =
-            made == NULL || PyObject_SetAttr((PyObject *)state->types[type],
-                                             ((struct ctrio__function *)made)->name, made) < 0;
-        Py_XDECREF(made);
-        if (failed)
+        PyObject *made =
+            function_new(state, TYPE_SYNC_FUNCTION, methods->qualname, methods->module);
+        if (made != NULL)
+            function_of(made)->sync = methods;
+        if (add_method(state->types[type], made) < 0)
             return -1;
     }
     return 0;
@@ -328,5 +369,7 @@ int ctrio__add_methods(struct ctrio__state *state, enum ctrio__type_id type,
 int ctrio__exec_async_function(PyObject *module, struct ctrio__state *state)
 {
     (void)state;
-    return ctrio__add_type(module, TYPE_ASYNC_FUNCTION, &function_spec, NULL, "async_function");
+    if (ctrio__add_type(module, TYPE_SYNC_FUNCTION, &sync_spec, NULL, "sync_function") < 0)
+        return -1;
+    return ctrio__add_type(module, TYPE_ASYNC_FUNCTION, &async_spec, NULL, "async_function");
 }

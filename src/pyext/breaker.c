@@ -80,34 +80,46 @@ void ctrio__py_breakers_forget(struct ctrio__py_task *task)
 
 /* --- add and remove ---------------------------------------------------------------- */
 
+/* NULL: given[0] is no task, given[1] is no lot. */
 static int parse(const char *function, PyObject *module, PyObject *const *args, Py_ssize_t nargs,
-                 PyObject *kwnames, struct ctrio__py_task **task, struct ctrio__lot_head **head)
+                 PyObject *kwnames, PyObject **given, struct ctrio__py_task **task,
+                 struct ctrio__lot_head **head)
 {
     static const char *const names[] = {"task", "lot"};
     struct ctrio__state *state = PyModule_GetState(module);
-    PyObject *given[2];
+    *task = NULL;
+    *head = NULL;
     if (ctrio__parse(function, args, nargs, kwnames, names, 2, 2, given) < 0)
         return -1;
-    if (!Py_IS_TYPE(given[0], state->types[TYPE_TASK])) {
-        PyErr_Format(PyExc_TypeError, "task must be a trio.lowlevel.Task, not %R", given[0]);
-        return -1;
-    }
-    if (!Py_IS_TYPE(given[1], state->types[TYPE_LOT])) {
-        PyErr_Format(PyExc_TypeError, "lot must be a trio.lowlevel.ParkingLot, not %R", given[1]);
-        return -1;
-    }
-    *task = (struct ctrio__py_task *)given[0];
-    *head = ((struct ctrio__py_lot *)given[1])->home;
+    if (Py_IS_TYPE(given[0], state->types[TYPE_TASK]))
+        *task = (struct ctrio__py_task *)given[0];
+    if (Py_IS_TYPE(given[1], state->types[TYPE_LOT]))
+        *head = ((struct ctrio__py_lot *)given[1])->home;
     return 0;
+}
+
+/* Trio asks a task for its coroutine first. */
+static PyObject *refuse(PyObject *const *given, bool is_task)
+{
+    PyObject *coro = ctrio__getattr(given[0], "coro");
+    if (coro != NULL && !is_task)
+        PyErr_Format(PyExc_TypeError, "task must be a trio.lowlevel.Task, not %R", given[0]);
+    else if (coro != NULL)
+        PyErr_Format(PyExc_TypeError, "lot must be a trio.lowlevel.ParkingLot, not %R", given[1]);
+    Py_XDECREF(coro);
+    return NULL;
 }
 
 static PyObject *add_breaker(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                              PyObject *kwnames)
 {
+    PyObject *given[2];
     struct ctrio__py_task *task;
     struct ctrio__lot_head *head;
-    if (parse("add_parking_lot_breaker", module, args, nargs, kwnames, &task, &head) < 0)
+    if (parse("add_parking_lot_breaker", module, args, nargs, kwnames, given, &task, &head) < 0)
         return NULL;
+    if (task == NULL || head == NULL)
+        return refuse(given, task != NULL);
     if (task->task.run == NULL || task->task.state == CTRIO__TASK_EXITED) {
         PyErr_SetString(task->state->bound.BrokenResourceError,
                         "Attempted to add already exited task as lot breaker.");
@@ -128,11 +140,14 @@ static PyObject *add_breaker(PyObject *module, PyObject *const *args, Py_ssize_t
 static PyObject *remove_breaker(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
                                 PyObject *kwnames)
 {
+    PyObject *given[2];
     struct ctrio__py_task *task;
     struct ctrio__lot_head *head;
-    if (parse("remove_parking_lot_breaker", module, args, nargs, kwnames, &task, &head) < 0)
+    struct registration *registration = NULL;
+    if (parse("remove_parking_lot_breaker", module, args, nargs, kwnames, given, &task, &head) < 0)
         return NULL;
-    struct registration *registration = find(head, &task->task, true);
+    if (task != NULL && head != NULL)
+        registration = find(head, &task->task, true);
     if (registration == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "Attempted to remove task as breaker for a lot it is not registered for");

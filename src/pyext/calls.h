@@ -94,6 +94,8 @@ void ctrio__wakeup_remove(struct ctrio__py_runner *runner);
  * run.interrupt_pending any more: look at it then. */
 bool ctrio__ki_install(struct ctrio__py_runner *runner); /* false with an error */
 void ctrio__ki_remove(struct ctrio__py_runner *runner);
+/* An interrupt for the main task, at its next checkpoint. */
+void ctrio__ki_deliver(struct ctrio__py_runner *runner);
 /* instrument.c: the kernel's hooks.  Setup comes after ctrio__run_open: it fills in those of
  * run.hooks that are its own, and leaves the others.  -1 with an error. */
 extern const struct ctrio__hooks ctrio__py_hooks;

@@ -43,9 +43,15 @@ static PyObject *end_create(PyObject *class, PyObject *channel)
                            (struct ctrio__py_channel *)channel);
 }
 
-static PyObject *open_pair(PyObject *module, PyObject *max_buffer_size)
+/* open_memory_channel(max_buffer_size): a class, for the sake of `open_memory_channel[int](5)`. */
+static PyObject *open_channel(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    struct ctrio__state *state = PyModule_GetState(module);
+    static const char *const names[] = {"max_buffer_size"};
+    struct ctrio__state *state = ctrio__state_of_type(type);
+    PyObject *max_buffer_size;
+    if (ctrio__parse_tuple("open_memory_channel.__new__", args, kwargs, names, 1, 1, 1,
+                           &max_buffer_size) < 0)
+        return NULL;
     PyObject *made = ctrio__channel_make(state->types[TYPE_CHANNEL_STATE], max_buffer_size);
     if (made == NULL)
         return NULL;
@@ -104,9 +110,12 @@ static PyObject *end_statistics(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     return ctrio__channel_statistics((PyObject *)ctrio__end_of(self)->state);
 }
-static PyObject *end_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *end_enter(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                           PyObject *kwnames)
 {
-    return Py_NewRef(self);
+    bool sends = end_of(self)->side == CTRIO__SEND_END;
+    const char *function = sends ? "MemorySendChannel.__enter__" : "MemoryReceiveChannel.__enter__";
+    return ctrio__parse_nothing(function, args, nargs, kwnames) < 0 ? NULL : Py_NewRef(self);
 }
 static PyObject *end_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
                           PyObject *kwnames)
@@ -322,10 +331,6 @@ static const struct ctrio__async receive_async[] = {
          PyDoc_STR("close($self, /)\n--\n\nClose this end: aclose(), but not a checkpoint.")},     \
         {"statistics", end_statistics, METH_NOARGS,                                                \
          PyDoc_STR("statistics($self, /)\n--\n\nReturn a MemoryChannelStatistics.")},              \
-        {"__enter__", end_enter, METH_NOARGS,                                                      \
-         PyDoc_STR("__enter__($self, /)\n--\n\nReturn the channel itself.")},                      \
-        {"__exit__", CTRIO_KEYWORDS(end_exit),                                                     \
-         PyDoc_STR("__exit__($self, /, exc_type, exc_value, traceback)\n--\n\nClose this end.")},  \
         {"_create", end_create, METH_O | METH_CLASS, NULL},                                        \
         {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},                         \
     {                                                                                              \
@@ -390,11 +395,33 @@ static PyType_Spec receive_spec = {
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
     .slots = receive_slots,
 };
-static PyMethodDef functions[] = {
-    {"open_memory_channel_pair", open_pair, METH_O,
-     PyDoc_STR("open_memory_channel_pair($module, max_buffer_size, /)\n--\n\n"
-               "What open_memory_channel does.")},
-    {NULL, NULL, 0, NULL},
+PyDoc_STRVAR(open_doc,
+             "open_memory_channel(max_buffer_size)\n--\n\n"
+             "Open a channel between tasks: what goes in at one end comes out at the other.\n\n"
+             "Args:\n    max_buffer_size: How many objects may be on the way before a sender has "
+             "to\n        wait: 0 for hand to hand, `math.inf` for any number.\n\n"
+             "Returns:\n    The sending end and the receiving end.");
+static PyType_Slot open_slots[] = {
+    {Py_tp_doc, (void *)open_doc},
+    {Py_tp_new, open_channel},
+    {0, NULL},
+};
+/* Trio's is a tuple by name, too: type checkers want that.  What it makes is a plain one. */
+static PyType_Spec open_spec = {
+    .name = "trio.open_memory_channel",
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = open_slots,
+};
+
+static const struct ctrio__sync send_sync[] = {
+    {"MemorySendChannel.__enter__", "trio", TYPE_SEND_CHANNEL, end_enter},
+    {"MemorySendChannel.__exit__", "trio", TYPE_SEND_CHANNEL, end_exit},
+    {NULL, NULL, TYPE_NONE, NULL},
+};
+static const struct ctrio__sync receive_sync[] = {
+    {"MemoryReceiveChannel.__enter__", "trio", TYPE_RECEIVE_CHANNEL, end_enter},
+    {"MemoryReceiveChannel.__exit__", "trio", TYPE_RECEIVE_CHANNEL, end_exit},
+    {NULL, NULL, TYPE_NONE, NULL},
 };
 
 int ctrio__exec_channel(PyObject *module, struct ctrio__state *state)
@@ -404,7 +431,10 @@ int ctrio__exec_channel(PyObject *module, struct ctrio__state *state)
         ctrio__add_type(module, TYPE_RECEIVE_CHANNEL, &receive_spec, NULL, "MemoryReceiveChannel") <
             0 ||
         ctrio__add_methods(state, TYPE_SEND_CHANNEL, send_async) < 0 ||
-        ctrio__add_methods(state, TYPE_RECEIVE_CHANNEL, receive_async) < 0)
+        ctrio__add_methods(state, TYPE_RECEIVE_CHANNEL, receive_async) < 0 ||
+        ctrio__add_sync_methods(state, TYPE_SEND_CHANNEL, send_sync) < 0 ||
+        ctrio__add_sync_methods(state, TYPE_RECEIVE_CHANNEL, receive_sync) < 0)
         return -1;
-    return PyModule_AddFunctions(module, functions);
+    return ctrio__add_type(module, TYPE_OPEN_CHANNEL, &open_spec, &PyTuple_Type,
+                           "open_memory_channel");
 }

@@ -59,4 +59,7 @@ static inline int PyWeakref_GetRef(PyObject *ref, PyObject **out)
 #else
 #define CTRIO_FREELISTS 1
 #endif
+
+/* One StopIteration for many results is a free list of one. */
+#define CTRIO_KEPT_STOP (CTRIO_AWAIT_BY_ITERNEXT && CTRIO_FREELISTS)
 #endif

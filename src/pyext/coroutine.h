@@ -32,6 +32,14 @@ struct ctrio__async {
     bool outside_task; /* may be awaited where there is no current task: begin gets NULL */
 };
 
+/* A synchronous method that people inspect, and whose code debuggers replace: __enter__, __exit__.
+ * Called with `self` of the right type, the arguments after it. */
+struct ctrio__sync {
+    const char *qualname, *module;
+    enum ctrio__type_id self;
+    PyObject *(*call)(PyObject *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames);
+};
+
 enum ctrio__coroutine_state { CORO_FRESH, CORO_PARKED, CORO_RUNNING, CORO_DONE };
 
 union ctrio__any_op {
@@ -67,7 +75,8 @@ struct ctrio__coroutine {
 struct ctrio__function {
     PyObject_HEAD
     vectorcallfunc vectorcall;
-    const struct ctrio__async *async;
+    const struct ctrio__async *async; /* NULL: a synchronous one */
+    const struct ctrio__sync *sync;
     struct ctrio__state *state;
     PyObject *name, *qualname, *module;
     PyObject *stub; /* its Python twin in ctrio._stubs; NULL until somebody looks */
@@ -85,6 +94,12 @@ int ctrio__add_functions(PyObject *module, struct ctrio__state *state,
                          const struct ctrio__async *functions);
 int ctrio__add_methods(struct ctrio__state *state, enum ctrio__type_id type,
                        const struct ctrio__async *methods);
+/* The same of synchronous methods. */
+int ctrio__add_sync_methods(struct ctrio__state *state, enum ctrio__type_id type,
+                            const struct ctrio__sync *methods);
+/* A `call` that takes nothing but self: -1 with TypeError. */
+int ctrio__parse_nothing(const char *function, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames);
 /* A coroutine made by hand, as a call of `function` would: for ops that start others. */
 struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self);
 
@@ -97,6 +112,12 @@ int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, 
 int ctrio__parse_tuple(const char *function, PyObject *args, PyObject *kwargs,
                        const char *const *names, Py_ssize_t required, Py_ssize_t positional,
                        Py_ssize_t count, PyObject **out);
+/* tp_new of what has no public constructor. */
+PyObject *ctrio__no_constructor(PyTypeObject *type, PyObject *args, PyObject *kwargs);
+/* Raises StopIteration(value); steals the value. */
+void ctrio__stop_iteration(struct ctrio__state *state, PyObject *value);
+/* After a step in which state->result_kept has become true. */
+void ctrio__forget_result(struct ctrio__state *state);
 /* A number of seconds, any number. */
 int ctrio__seconds(PyObject *object, double *out);
 #endif

@@ -19,7 +19,7 @@ static struct event *event_of(PyObject *self)
 
 static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    if (ctrio__no_arguments(type, args, kwargs) < 0)
+    if (ctrio__no_arguments("Event.__init__", args, kwargs) < 0)
         return NULL;
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)

@@ -2,7 +2,9 @@
  *
  * The kernel decides when failures are folded, filtered and complained about; what that means in
  * Python is here.  Cancelled leaves are taken out by the group's own public split(), so that
- * users' subclasses with derive() count. */
+ * users' subclasses with derive() count.  All of it is a call-out: an interrupt that struck in
+ * there would take the place of the failures that are being folded. */
+#include "pyext/calls.h"
 #include "pyext/outcome.h"
 
 static int append_failure(PyObject *list, struct ctrio__failure *failure)
@@ -41,12 +43,15 @@ struct ctrio__outcome ctrio__py_group(struct ctrio__nursery *nursery)
 {
     struct ctrio__state *state = ctrio__state_of(ctrio__py_nursery_from(nursery));
     bool strict = ctrio__py_nursery_from(nursery)->strict;
+    struct ctrio__py_runner *runner = ctrio__peek_runner(state);
+    PyObject *previous = ctrio__callout_begin(runner);
     PyObject *list = PyList_New(0);
     int failed = list == NULL;
     struct ctrio_list *at = nursery->failures.next;
     for (; !failed && at != &nursery->failures; at = at->next)
         failed = append_failure(list, ctrio__container(at, struct ctrio__failure, link)) < 0;
     PyObject *group = failed ? NULL : build_group(state, list, strict);
+    ctrio__callout_end(runner, previous);
     Py_XDECREF(list);
     if (group == NULL)
         return ctrio__outcome_from_error(state);
@@ -125,36 +130,41 @@ failed:
     return NULL;
 }
 
-bool ctrio__py_strip_cancelled(struct ctrio_cancel_scope *scope, struct ctrio__outcome *io)
+/* What is left of the group: NULL without an error if nothing is.  Steals it. */
+static PyObject *without_cancelled(struct ctrio__state *state, PyObject *group, bool *caught)
 {
-    struct ctrio__py_scope *object = ctrio__py_scope_from(scope);
-    struct ctrio__state *state = ctrio__state_of(object);
-    PyObject *group = io->value;
-    bool caught = false;
-    *io = (struct ctrio__outcome){0, NULL};
     PyObject *parts = PyObject_CallMethodOneArg(group, state->names.split, state->bound.Cancelled);
     if (parts != NULL && (!PyTuple_Check(parts) || PyTuple_GET_SIZE(parts) != 2)) {
         PyErr_SetString(PyExc_TypeError, "split() of an exception group must give a pair");
         Py_CLEAR(parts);
     }
     Py_DECREF(group);
-    if (parts == NULL) {
-        *io = ctrio__outcome_from_error(state);
-        return false;
-    }
-    caught = PyTuple_GET_ITEM(parts, 0) != Py_None;
+    if (parts == NULL)
+        return NULL;
+    *caught = PyTuple_GET_ITEM(parts, 0) != Py_None;
     PyObject *rest = Py_NewRef(PyTuple_GET_ITEM(parts, 1));
     Py_DECREF(parts);
-    if (rest == Py_None) {
-        Py_DECREF(rest);
-        return caught;
-    }
     if (PyObject_TypeCheck(rest, (PyTypeObject *)state->exception_group))
         rest = collapse(state, rest);
-    if (rest == NULL)
-        *io = ctrio__outcome_from_error(state);
-    else
+    if (rest == Py_None)
+        Py_CLEAR(rest);
+    return rest;
+}
+
+bool ctrio__py_strip_cancelled(struct ctrio_cancel_scope *scope, struct ctrio__outcome *io)
+{
+    struct ctrio__state *state = ctrio__state_of(ctrio__py_scope_from(scope));
+    struct ctrio__py_runner *runner = ctrio__peek_runner(state);
+    PyObject *group = io->value;
+    bool caught = false;
+    *io = (struct ctrio__outcome){0, NULL};
+    PyObject *previous = ctrio__callout_begin(runner);
+    PyObject *rest = without_cancelled(state, group, &caught);
+    ctrio__callout_end(runner, previous);
+    if (rest != NULL)
         *io = ctrio__outcome_from_exception(state, rest);
+    else if (PyErr_Occurred())
+        *io = ctrio__outcome_from_error(state);
     return caught;
 }
 
@@ -203,11 +213,14 @@ void ctrio__py_misnested(enum ctrio__misnesting how, struct ctrio_task *task,
 {
     struct ctrio__py_task *object = ctrio__py_task_from(task);
     struct ctrio__state *state = object->state;
+    struct ctrio__py_runner *runner = ctrio__peek_runner(state);
     PyObject *context = io->code < 0 ? io->value : NULL;
     if (io->code >= 0)
         Py_XDECREF((PyObject *)io->value);
     *io = (struct ctrio__outcome){0, NULL};
+    PyObject *previous = ctrio__callout_begin(runner);
     PyObject *text = misnesting_text(how, object, scope, inner);
+    ctrio__callout_end(runner, previous);
     PyObject *class =
         how == CTRIO__NURSERY_OUT_OF_ORDER ? PyExc_AssertionError : PyExc_RuntimeError;
     PyObject *error = text != NULL ? PyObject_CallOneArg(class, text) : NULL;

@@ -91,7 +91,10 @@ static int drop_instrument(struct ctrio__py_runner *runner, PyObject *instrument
 {
     PyObject *hooks = Py_NewRef(instruments_of(runner->instruments)->hooks);
     PyObject *names = NULL;
-    int result = PyDict_DelItem(all_of(runner->state, hooks), instrument);
+    /* pop(): nothing is in an empty dict, not even what has no hash. */
+    PyObject *none = ctrio__call_method1(all_of(runner->state, hooks), "pop", instrument);
+    int result = none != NULL ? 0 : -1;
+    Py_XDECREF(none);
     if (result == 0) {
         names = PyDict_Keys(hooks);
         result = names != NULL ? 0 : -1;

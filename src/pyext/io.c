@@ -18,10 +18,14 @@ struct io_manager {
 int ctrio__fd_of(struct ctrio__state *state, PyObject *object, int *out)
 {
     PyObject *number;
-    if (PyLong_Check(object))
+    if (PyLong_Check(object)) {
         number = Py_NewRef(object);
-    else
+    } else {
+        struct ctrio__py_runner *runner = ctrio__peek_runner(state);
+        PyObject *previous = ctrio__callout_begin(runner);
         number = PyObject_CallMethodNoArgs(object, state->names.fileno);
+        ctrio__callout_end(runner, previous);
+    }
     if (number == NULL)
         return -1;
     *out = PyObject_AsFileDescriptor(number);
@@ -203,6 +207,13 @@ static PyObject *io_manager_patched(PyObject *module, PyObject *Py_UNUSED(ignore
 
 /* --- events ------------------------------------------------------------------------ */
 
+/* A clock that jumps is asked again and again while everybody waits, and threads are what they may
+ * wait for: these need the GIL. */
+static bool waits_for_a_jump(const struct ctrio_run *run)
+{
+    return run->ready_count == 0 && run->clock->autojump_threshold != INFINITY;
+}
+
 static int get_events(struct ctrio__py_runner *runner, double timeout,
                       struct ctrio__io_events *events)
 {
@@ -211,7 +222,7 @@ static int get_events(struct ctrio__py_runner *runner, double timeout,
     int result;
     CTRIO_ASSERT(timeout >= 0);
     *events = (struct ctrio__io_events){NULL, 0};
-    if (timeout > 0) {
+    if (timeout > 0 || waits_for_a_jump(&runner->run)) {
         PyThreadState *thread = PyEval_SaveThread();
         result = ops->get_events(io, timeout, events);
         PyEval_RestoreThread(thread);

@@ -108,9 +108,8 @@ static void entry_deliver(struct ctrio__entry *entry, struct ctrio_run *run)
         ctrio__run_deliver_interrupt(run);
 }
 
-/* For the main task, at its next checkpoint.  Whoever ends the run looks at interrupt_pending
- * when it is too late for that. */
-static void deliver(struct ctrio__py_runner *runner)
+/* Whoever ends the run looks at interrupt_pending when it is too late for a checkpoint. */
+void ctrio__ki_deliver(struct ctrio__py_runner *runner)
 {
     runner->run.interrupt_pending = true;
     if (runner->ki_queued)
@@ -130,7 +129,7 @@ static PyObject *handle_interrupt(PyObject *self, PyObject *const *args, Py_ssiz
     }
     PyFrameObject *frame = args[1] != Py_None ? (PyFrameObject *)args[1] : NULL;
     if (runner->ki_at_checkpoints || is_protected(runner->state, frame)) {
-        deliver(runner);
+        ctrio__ki_deliver(runner);
         Py_RETURN_NONE;
     }
     /* What the interrupted instruction would lose by raising here would be looked at here. */
@@ -247,12 +246,13 @@ static PyObject *function_to_mark(PyObject *function)
     return wraps ? ctrio__getattr(function, "__wrapped__") : Py_NewRef(function);
 }
 
-/* Our own async functions are C: no frame of theirs is ever met. */
+/* Our own functions are C: no frame of theirs is ever met. */
 static bool is_ours(const struct ctrio__state *state, PyObject *function)
 {
     if (PyMethod_Check(function))
         function = PyMethod_GET_FUNCTION(function);
-    return Py_IS_TYPE(function, state->types[TYPE_ASYNC_FUNCTION]);
+    return Py_IS_TYPE(function, state->types[TYPE_ASYNC_FUNCTION]) ||
+           Py_IS_TYPE(function, state->types[TYPE_SYNC_FUNCTION]);
 }
 
 static PyObject *put_mark(PyObject *module, PyObject *function, enum mark mark)

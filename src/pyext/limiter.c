@@ -5,6 +5,7 @@
  * foreign code.  Invariant: an error that == raises stays the current error from `equal` to the
  * return of the call or of the coroutine's step, as CTRIO_FOREIGN without a value. */
 #include "kernel/capacity_limiter.h"
+#include "pyext/calls.h"
 #include "pyext/sync.h"
 
 struct limiter {
@@ -25,8 +26,12 @@ static int equal(const struct ctrio_table_node *node, const void *borrower)
     PyObject *ours = ctrio__container(node, const struct ctrio__loan, node)->borrower;
     if (ours == borrower)
         return 1;
+    /* Whose interpreter's run that is does not matter: a call-out's frame is only compared. */
+    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)ctrio__thread.runner;
     Py_INCREF(ours); /* == may end the loan */
+    PyObject *previous = ctrio__callout_begin(runner);
     int answer = PyObject_RichCompareBool(ours, (PyObject *)(uintptr_t)borrower, Py_EQ);
+    ctrio__callout_end(runner, previous);
     Py_DECREF(ours);
     return answer < 0 ? CTRIO_FOREIGN : answer;
 }
@@ -108,10 +113,15 @@ static PyObject *limiter_repr(PyObject *self)
 
 /* --- at once ----------------------------------------------------------------------- */
 
-/* Its hash, as the kernel wants it. */
-static int hash_of(PyObject *borrower, uint64_t *hash)
+/* Its hash, as the kernel wants it.  A task's, the usual one, is no call-out. */
+static int hash_of(struct ctrio__state *state, PyObject *borrower, uint64_t *hash)
 {
+    struct ctrio__py_runner *runner = NULL;
+    if (!Py_IS_TYPE(borrower, state->types[TYPE_TASK]))
+        runner = ctrio__peek_runner(state);
+    PyObject *previous = ctrio__callout_begin(runner);
     Py_hash_t number = PyObject_Hash(borrower);
+    ctrio__callout_end(runner, previous);
     *hash = (uint64_t)number;
     return number == -1 ? -1 : 0;
 }
@@ -120,7 +130,7 @@ static PyObject *acquire_for(PyObject *self, PyObject *borrower)
 {
     struct ctrio__outcome out = {0, NULL};
     uint64_t hash;
-    if (borrower == NULL || hash_of(borrower, &hash) < 0)
+    if (borrower == NULL || hash_of(ctrio__state_of(self), borrower, &hash) < 0)
         return NULL;
     int code =
         ctrio__limiter_acquire_nowait(&limiter_of(self)->limiter, Py_NewRef(borrower), hash, &out);
@@ -134,7 +144,7 @@ static PyObject *release_for(PyObject *self, PyObject *borrower)
     struct ctrio_capacity_limiter *limiter = &limiter_of(self)->limiter;
     struct ctrio__outcome out = {0, NULL};
     uint64_t hash;
-    if (borrower == NULL || hash_of(borrower, &hash) < 0 ||
+    if (borrower == NULL || hash_of(ctrio__state_of(self), borrower, &hash) < 0 ||
         ctrio__may_wake(ctrio__state_of(self), ctrio__lot_first(&limiter->lot)) < 0)
         return NULL;
     int code = ctrio__limiter_release(limiter, borrower, hash, &out);
@@ -183,7 +193,7 @@ static int acquire_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     struct ctrio_capacity_limiter *limiter = &limiter_of(coro->self)->limiter;
     uint64_t hash;
     PyObject *borrower = coro->arg != NULL ? coro->arg : (PyObject *)task;
-    if (hash_of(borrower, &hash) < 0)
+    if (hash_of(task->state, borrower, &hash) < 0)
         return -1;
     ctrio__limiter_op_init(&coro->op.limiter, limiter, Py_NewRef(borrower), hash);
     return 0;

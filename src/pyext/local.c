@@ -206,7 +206,7 @@ static int check_token(PyObject *self, PyObject *token)
     }
     if (!Py_IS_TYPE(token, ctrio__state_of(self)->types[TYPE_RUN_VAR_TOKEN])) {
         PyErr_Format(PyExc_AttributeError, "'%s' object has no attribute 'redeemed'",
-                     ctrio__type_name(Py_TYPE(token)));
+                     Py_TYPE(token)->tp_name);
         return -1;
     }
     if (token_of(token)->redeemed)

@@ -33,7 +33,7 @@ bool ctrio__is_lock(struct ctrio__lot_head *head)
 
 static PyObject *lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    if (ctrio__no_arguments(type, args, kwargs) < 0)
+    if (ctrio__no_arguments("_LockImpl.__init__", args, kwargs) < 0) /* Trio's base class */
         return NULL;
     return ctrio__lock_make(type);
 }
@@ -150,7 +150,7 @@ static PyObject *get_owner(PyObject *self, void *Py_UNUSED(closure))
 
 static PyObject *lock_repr(PyObject *self)
 {
-    const char *name = ctrio__type_name(Py_TYPE(self));
+    const char *name = Py_TYPE(self)->tp_name;
     if (lock_of(self)->lock.owner == NULL)
         return PyUnicode_FromFormat("<unlocked %s object at %p>", name, self);
     return PyUnicode_FromFormat("<locked %s object at %p with %zu waiters>", name, self,

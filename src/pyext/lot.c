@@ -38,7 +38,7 @@ static PyObject *lot_make(PyTypeObject *type, struct ctrio__lot_head *home)
 
 static PyObject *lot_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    if (ctrio__no_arguments(type, args, kwargs) < 0)
+    if (ctrio__no_arguments("ParkingLot.__init__", args, kwargs) < 0)
         return NULL;
     return lot_make(type, NULL);
 }

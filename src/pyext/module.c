@@ -38,6 +38,14 @@ int ctrio__add_type(PyObject *module, enum ctrio__type_id id, PyType_Spec *spec,
     Py_XDECREF(bases);
     if (type == NULL)
         return -1;
+    /* Without the module, as a Python class has it: CPython's texts are full of it. */
+    PyObject *short_name = ctrio__getattr(type, "__name__");
+    int named = short_name != NULL ? PyObject_SetAttrString(type, "__name__", short_name) : -1;
+    Py_XDECREF(short_name);
+    if (named < 0) {
+        Py_DECREF(type);
+        return -1;
+    }
     state->types[id] = (PyTypeObject *)type;
     return name != NULL ? PyModule_AddObjectRef(module, name, type) : 0;
 }

@@ -191,13 +191,6 @@ static void nursery_dealloc(PyObject *self)
     Py_TRASHCAN_END;
 }
 
-static PyObject *no_constructor(PyTypeObject *type, PyObject *Py_UNUSED(args),
-                                PyObject *Py_UNUSED(kwargs))
-{
-    PyErr_Format(PyExc_TypeError, "%s has no public constructor", type->tp_name);
-    return NULL;
-}
-
 static PyMethodDef nursery_methods[] = {
     {"start_soon", (PyCFunction)(void (*)(void))nursery_start_soon, METH_FASTCALL | METH_KEYWORDS,
      "start_soon($self, /, async_fn, *args, name=None)\n--\n\n"
@@ -219,7 +212,7 @@ static PyMemberDef nursery_members[] = {
     {"__dictoffset__", T_PYSSIZET, offsetof(struct ctrio__py_nursery, dict), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 static PyType_Slot nursery_slots[] = {{Py_tp_hash, ctrio__hash_by_serial},
-                                      {Py_tp_new, no_constructor},
+                                      {Py_tp_new, ctrio__no_constructor},
                                       {Py_tp_methods, nursery_methods},
                                       {Py_tp_getset, nursery_getset},
                                       {Py_tp_members, nursery_members},
@@ -343,13 +336,15 @@ static PyObject *exit_finish(struct ctrio__coroutine *coro, struct ctrio__outcom
     return result;
 }
 
-static PyObject *sync_enter(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(ignored))
+static PyObject *sync_enter(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args),
+                            Py_ssize_t Py_UNUSED(nargs), PyObject *Py_UNUSED(kwnames))
 {
     PyErr_SetString(PyExc_RuntimeError,
                     "use 'async with open_nursery(...)', not 'with open_nursery(...)'");
     return NULL;
 }
-static PyObject *sync_exit(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(args))
+static PyObject *sync_exit(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args),
+                           Py_ssize_t Py_UNUSED(nargs), PyObject *Py_UNUSED(kwnames))
 {
     PyErr_SetString(PyExc_AssertionError, "Never called, but should be defined");
     return NULL;
@@ -379,22 +374,16 @@ static void manager_dealloc(PyObject *self)
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
-static PyMethodDef manager_methods[] = {{"__enter__", sync_enter, METH_NOARGS, NULL},
-                                        {"__exit__", sync_exit, METH_VARARGS, NULL},
-                                        {NULL, NULL, 0, NULL}};
 static PyGetSetDef manager_getset[] = {{"strict_exception_groups", get_strict, NULL, NULL, NULL},
                                        {NULL, NULL, NULL, NULL, NULL}};
 static PyMemberDef manager_members[] = {
     {"_nursery", T_OBJECT_EX, offsetof(struct manager, nursery), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct manager, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot manager_slots[] = {{Py_tp_methods, manager_methods},
-                                      {Py_tp_getset, manager_getset},
-                                      {Py_tp_members, manager_members},
-                                      {Py_tp_traverse, manager_traverse},
-                                      {Py_tp_clear, manager_clear},
-                                      {Py_tp_dealloc, manager_dealloc},
-                                      {0, NULL}};
+static PyType_Slot manager_slots[] = {
+    {Py_tp_getset, manager_getset},     {Py_tp_members, manager_members},
+    {Py_tp_traverse, manager_traverse}, {Py_tp_clear, manager_clear},
+    {Py_tp_dealloc, manager_dealloc},   {0, NULL}};
 static PyType_Spec manager_spec = {.name = "trio._core._run.NurseryManager",
                                    .basicsize = sizeof(struct manager),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
@@ -412,6 +401,10 @@ static const struct ctrio__async manager_async[] = {{.qualname = "NurseryManager
                                                      .begin = exit_begin,
                                                      .finish = exit_finish},
                                                     {.qualname = NULL}};
+static const struct ctrio__sync manager_sync[] = {
+    {"NurseryManager.__enter__", "trio._core._run", TYPE_NURSERY_MANAGER, sync_enter},
+    {"NurseryManager.__exit__", "trio._core._run", TYPE_NURSERY_MANAGER, sync_exit},
+    {NULL, NULL, TYPE_NONE, NULL}};
 
 static PyMethodDef functions[] = {
     {"open_nursery", (PyCFunction)(void (*)(void))open_nursery, METH_FASTCALL | METH_KEYWORDS,
@@ -426,7 +419,8 @@ int ctrio__exec_nursery(PyObject *module, struct ctrio__state *state)
 {
     if (ctrio__add_type(module, TYPE_NURSERY, &nursery_spec, NULL, "Nursery") < 0 ||
         ctrio__add_type(module, TYPE_NURSERY_MANAGER, &manager_spec, NULL, "NurseryManager") < 0 ||
-        ctrio__add_methods(state, TYPE_NURSERY_MANAGER, manager_async) < 0)
+        ctrio__add_methods(state, TYPE_NURSERY_MANAGER, manager_async) < 0 ||
+        ctrio__add_sync_methods(state, TYPE_NURSERY_MANAGER, manager_sync) < 0)
         return -1;
     return PyModule_AddFunctions(module, functions);
 }

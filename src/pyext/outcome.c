@@ -5,7 +5,7 @@
  * exception by another (CPython's own `raise` inside __exit__ cannot do that without the dance in
  * Trio's Python).  Our own reference goes first, so that nobody but the error state holds it. */
 #include "pyext/outcome.h"
-#include "pyext/coroutine.h"
+#include "pyext/calls.h"
 
 /* --- reasons ----------------------------------------------------------------------- */
 
@@ -96,10 +96,16 @@ struct ctrio__reason *ctrio__py_reason_make(enum ctrio__blame blame, struct ctri
     else if (blame == CTRIO__MAIN_INTERRUPTED)
         source = CTRIO__BY_INTERRUPT;
     PyObject *error = PyErr_GetRaisedException();
+    struct ctrio__py_runner *runner = ctrio__py_runner_from(task->run);
+    PyObject *previous = ctrio__callout_begin(runner);
     PyObject *source_task = PyObject_Repr((PyObject *)ctrio__py_task_from(task));
     PyObject *text = source_task != NULL ? words_for(blame, failure) : NULL;
-    if (text == NULL)
-        PyErr_Clear(); /* a repr that raises must not lose the cancellation */
+    ctrio__callout_end(runner, previous);
+    if (text == NULL) { /* a repr that raises loses neither the cancellation nor an interrupt */
+        if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt))
+            ctrio__ki_deliver(runner);
+        PyErr_Clear();
+    }
     struct ctrio__reason *reason = ctrio__reason_new(source, source_task, text);
     Py_XDECREF(source_task);
     Py_XDECREF(text);

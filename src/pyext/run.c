@@ -448,7 +448,10 @@ static PyObject *run_to_the_end(struct ctrio__py_runner *runner)
 
 int ctrio__refuse_nested(struct ctrio__state *state)
 {
-    if (ctrio__peek_runner(state) == NULL)
+    const struct ctrio__thread *thread = &ctrio__thread;
+    while (thread->runner != NULL && thread->state != state) /* another interpreter's: around it? */
+        thread = &((const struct ctrio__py_runner *)thread->runner)->outer;
+    if (thread->runner == NULL)
         return 0;
     PyErr_SetString(PyExc_RuntimeError, "Attempted to call run() from inside a run()");
     return -1;

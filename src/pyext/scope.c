@@ -108,8 +108,11 @@ void ctrio__scope_let_go(struct ctrio__py_scope *self)
     Py_DECREF(self);
 }
 
-static PyObject *scope_enter(PyObject *self, PyObject *Py_UNUSED(ignored))
+static PyObject *scope_enter(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                             PyObject *kwnames)
 {
+    if (ctrio__parse_nothing("CancelScope.__enter__", args, nargs, kwnames) < 0)
+        return NULL;
     struct ctrio__py_task *task = ctrio__current_task(ctrio__state_of(self));
     if (task == NULL || ctrio__scope_enter(scope_of(self), task) < 0)
         return NULL;
@@ -153,13 +156,24 @@ static PyObject *exit_with(struct ctrio__py_scope *self, PyObject *exception)
     return ctrio__exit_result(state, &io, exception);
 }
 
-static PyObject *scope_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
+static PyObject *scope_exit(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames)
 {
     static const char *const names[] = {"etype", "exc", "tb"};
     PyObject *out[3];
-    if (ctrio__parse("CancelScope.__exit__", args, nargs, NULL, names, 3, 3, out) < 0)
+    if (ctrio__parse("CancelScope.__exit__", args, nargs, kwnames, names, 3, 3, out) < 0)
         return NULL;
     return exit_with(scope_of(self), out[1]);
+}
+
+/* A call-out: a name may be anything. */
+static PyObject *name_of(struct ctrio__py_task *task)
+{
+    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
+    PyObject *previous = ctrio__callout_begin(runner);
+    PyObject *text = PyObject_Repr((PyObject *)task);
+    ctrio__callout_end(runner, previous);
+    return text;
 }
 
 static PyObject *scope_cancel(PyObject *self, PyObject *const *args, Py_ssize_t nargs,
@@ -173,7 +187,7 @@ static PyObject *scope_cancel(PyObject *self, PyObject *const *args, Py_ssize_t 
     if (scope->cancel_called)
         Py_RETURN_NONE;
     struct ctrio__py_task *task = ctrio__peek_task(ctrio__state_of(self));
-    PyObject *by = task != NULL ? PyObject_Repr((PyObject *)task) : NULL;
+    PyObject *by = task != NULL ? name_of(task) : NULL;
     if (task != NULL && by == NULL)
         return NULL;
     struct ctrio__reason *reason = ctrio__reason_new(CTRIO__BY_EXPLICIT, by, text);
@@ -359,8 +373,6 @@ static void scope_dealloc(PyObject *self)
 }
 
 static PyMethodDef scope_methods[] = {
-    {"__enter__", scope_enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)(void (*)(void))scope_exit, METH_FASTCALL, NULL},
     {"cancel", (PyCFunction)(void (*)(void))scope_cancel, METH_FASTCALL | METH_KEYWORDS,
      "cancel($self, /, reason=None)\n--\n\n"
      "Cancel everything inside this scope, now and until it is exited.\n\n"
@@ -406,8 +418,14 @@ static PyType_Spec scope_spec = {.name = "trio.CancelScope",
                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
                                  .slots = scope_slots};
 
+static const struct ctrio__sync scope_sync[] = {
+    {"CancelScope.__enter__", "trio", TYPE_SCOPE, scope_enter},
+    {"CancelScope.__exit__", "trio", TYPE_SCOPE, scope_exit},
+    {NULL, NULL, TYPE_NONE, NULL}};
+
 int ctrio__exec_scope(PyObject *module, struct ctrio__state *state)
 {
-    (void)state;
-    return ctrio__add_type(module, TYPE_SCOPE, &scope_spec, NULL, "CancelScope");
+    if (ctrio__add_type(module, TYPE_SCOPE, &scope_spec, NULL, "CancelScope") < 0)
+        return -1;
+    return ctrio__add_sync_methods(state, TYPE_SCOPE, scope_sync);
 }

@@ -137,7 +137,10 @@ PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyOb
     PyObject *own_context = context_for(runner, system, context);
     if (own_context == NULL)
         return NULL;
+    struct ctrio__py_runner *protector = system ? runner : NULL; /* as all the task will be */
+    PyObject *previous = ctrio__callout_begin(protector);
     PyObject *coro = make_coroutine(state, async_fn, args, nargs, kwnames, own_context);
+    ctrio__callout_end(protector, previous);
     struct ctrio__py_task *task = NULL;
     if (coro != NULL) {
         PyObject *named = name != NULL && name != Py_None ? name : async_fn;

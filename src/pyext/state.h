@@ -10,6 +10,7 @@
 enum ctrio__type_id {
     TYPE_NONE = -1,
     TYPE_ASYNC_FUNCTION,
+    TYPE_SYNC_FUNCTION,
     TYPE_COROUTINE,
     TYPE_COROUTINE_WRAPPER,
     TYPE_CANCELLED_BASE,
@@ -39,6 +40,7 @@ enum ctrio__type_id {
     TYPE_CHANNEL_STATE,
     TYPE_SEND_CHANNEL,
     TYPE_RECEIVE_CHANNEL,
+    TYPE_OPEN_CHANNEL,
     TYPE_CELL,
     TYPE_SOCKET_BASE,
     TYPE_STREAM_BASE,
@@ -140,11 +142,13 @@ struct ctrio__state {
     PyObject *socket_type;  /* socket.socket; NULL before the first use */
     PyObject *partial_type; /* functools.partial; NULL before the first use */
     PyObject *empty_tuple;
-    PyObject *opcodes;                        /* see ki.c */
-    uint64_t last_serial;                     /* given to an object hashed outside of a run */
-    Py_ssize_t ki_index;                      /* of the mark on code objects */
+    PyObject *kept_stop;  /* a StopIteration to be used again; stop_iteration.c */
+    PyObject *opcodes;    /* see ki.c */
+    uint64_t last_serial; /* given to an object hashed outside of a run */
+    Py_ssize_t ki_index;  /* of the mark on code objects */
     struct ctrio__coroutine *free_coroutines; /* chained by `self` */
     Py_ssize_t free_count;
+    bool result_kept;        /* kept_stop has a value, since this step */
     bool io_manager_patched; /* somebody assigned to TheIOManager: look methods up */
     bool random_touched;     /* somebody seeded _run._r: draw the batch coins from it */
 };

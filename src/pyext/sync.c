@@ -51,6 +51,15 @@ PyObject *ctrio__statistics_make(struct ctrio__state *state, const char *class_n
     return made;
 }
 
+/* Trio compares the count with how many there are: what cannot be is refused in those words. */
+static int refuse_order(PyObject *count, size_t waiting)
+{
+    PyObject *number = PyLong_FromSize_t(waiting);
+    int answer = number != NULL ? PyObject_RichCompareBool(number, count, Py_LT) : -1;
+    Py_XDECREF(number);
+    return answer < 0 ? -1 : 0;
+}
+
 int ctrio__parse_count(PyObject *count, size_t waiting, size_t *out)
 {
     if (PyFloat_Check(count)) {
@@ -61,6 +70,8 @@ int ctrio__parse_count(PyObject *count, size_t waiting, size_t *out)
         *out = waiting;
         return 0;
     }
+    if (!PyLong_Check(count) && refuse_order(count, waiting) < 0)
+        return -1;
     Py_ssize_t number = PyNumber_AsSsize_t(count, NULL); /* clips */
     if (number == -1 && PyErr_Occurred())
         return -1;
@@ -120,26 +131,11 @@ int ctrio__parse_exit(struct ctrio__coroutine *coro, PyObject *const *args, Py_s
                         ignored);
 }
 
-int ctrio__no_arguments(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+int ctrio__no_arguments(const char *function, PyObject *args, PyObject *kwargs)
 {
-    char function[64];
     if (PyTuple_GET_SIZE(args) == 0 && kwargs == NULL)
         return 0;
-    PyOS_snprintf(function, sizeof function, "%s.__init__", ctrio__type_name(type));
     return ctrio__parse_tuple(function, args, kwargs, NULL, 0, 0, 0, NULL);
-}
-
-PyObject *ctrio__no_constructor(PyTypeObject *type, PyObject *Py_UNUSED(args),
-                                PyObject *Py_UNUSED(kwargs))
-{
-    PyErr_Format(PyExc_TypeError, "%s has no public constructor", type->tp_name);
-    return NULL;
-}
-
-const char *ctrio__type_name(const PyTypeObject *type)
-{
-    const char *dot = strrchr(type->tp_name, '.');
-    return dot != NULL ? dot + 1 : type->tp_name;
 }
 
 int ctrio__exec_sync(PyObject *module, struct ctrio__state *state)

@@ -115,11 +115,7 @@ PyObject *ctrio__parse_one(const char *function, const char *name, PyObject *con
 int ctrio__parse_exit(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t count,
                       PyObject *names);
 /* tp_new of what takes no arguments: -1 with TypeError. */
-int ctrio__no_arguments(PyTypeObject *type, PyObject *args, PyObject *kwargs);
-/* tp_new of what has no public constructor. */
-PyObject *ctrio__no_constructor(PyTypeObject *type, PyObject *args, PyObject *kwargs);
-/* The name without the module. */
-const char *ctrio__type_name(const PyTypeObject *type);
+int ctrio__no_arguments(const char *function, PyObject *args, PyObject *kwargs);
 
 #define CTRIO_KEYWORDS(function)                                                                   \
     (PyCFunction)(void (*)(void))(function), METH_FASTCALL | METH_KEYWORDS

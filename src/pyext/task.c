@@ -51,6 +51,10 @@ static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
             result = PYGEN_ERROR;
         }
     }
+#if CTRIO_KEPT_STOP
+    if (task->state->result_kept)
+        ctrio__forget_result(task->state);
+#endif
     Py_DECREF(coro);
     Py_DECREF(context);
     return result;

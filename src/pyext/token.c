@@ -206,12 +206,6 @@ static void token_dealloc(PyObject *self)
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
-static PyObject *token_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
-                           PyObject *Py_UNUSED(kwargs))
-{
-    PyErr_Format(PyExc_TypeError, "%s has no public constructor", type->tp_name);
-    return NULL;
-}
 static const char run_sync_soon_doc[] =
     "run_sync_soon($self, /, sync_fn, *args, idempotent=False)\n--\n\n"
     "Have ``sync_fn(*args)`` called in the run soon; from any thread or signal handler.\n\n"
@@ -229,8 +223,8 @@ static PyMemberDef token_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct token, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 #define COMMON_SLOTS                                                                               \
-    {Py_tp_new, token_new}, {Py_tp_getset, token_getset}, {Py_tp_members, token_members},          \
-        {Py_tp_traverse, token_traverse},                                                          \
+    {Py_tp_new, ctrio__no_constructor}, {Py_tp_getset, token_getset},                              \
+        {Py_tp_members, token_members}, {Py_tp_traverse, token_traverse},                          \
     {                                                                                              \
         Py_tp_dealloc, token_dealloc                                                               \
     }

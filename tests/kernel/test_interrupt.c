@@ -124,6 +124,41 @@ static void without_an_interrupt_there_is_nothing_to_deliver(void)
     is(script_close(), 0);
 }
 
+static enum ctrio__abort not_now(struct ctrio_task *task, const struct ctrio__outcome *why)
+{
+    (void)task;
+    (void)why;
+    return CTRIO__ABORT_FAILED;
+}
+static void wait_for_good(struct script_task *self, const struct script_step *step)
+{
+    (void)step;
+    self->op.wait.abort_fn = not_now;
+    ctrio__op_init(&self->op.op, &ctrio__wait_kind, NULL);
+}
+static void wake_main(struct script_task *self)
+{
+    (void)self;
+    ctrio__task_wake(world.run.main_task, 0, NULL);
+}
+
+static void an_interrupt_that_cannot_be_delivered_is_nobody_else_s(void)
+{
+    static const struct script_step other[] = {
+        CHECKPOINT, CALL(interrupt), CALL(interrupt), SLEEP(1.0), REPORT, CALL(wake_main), END};
+    static const struct script_step main_task[] = {SYSTEM_SPAWN("o", other),
+                                                   SCRIPT_BEGIN("wait", wait_for_good, .number = 0),
+                                                   REPORT,
+                                                   TRY,
+                                                   CHECKPOINT,
+                                                   REPORT,
+                                                   END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(world.trace, "o=ok main=ok main=interrupted");
+    ok(!world.run.interrupt_pending);
+}
+
 TAP_MAIN(TEST(an_interrupt_reaches_the_main_task_where_it_waits),
          TEST(an_interrupt_comes_before_a_cancellation_and_passes_shields),
          TEST(an_interrupt_is_no_reason_for_a_cancellation_that_follows),
@@ -131,4 +166,5 @@ TAP_MAIN(TEST(an_interrupt_reaches_the_main_task_where_it_waits),
          TEST(an_interrupt_reaches_a_sleep_whose_time_has_come),
          TEST(other_tasks_are_not_interrupted),
          TEST(an_interrupt_after_the_main_task_is_left_for_who_ends_the_run),
-         TEST(without_an_interrupt_there_is_nothing_to_deliver))
+         TEST(without_an_interrupt_there_is_nothing_to_deliver),
+         TEST(an_interrupt_that_cannot_be_delivered_is_nobody_else_s))

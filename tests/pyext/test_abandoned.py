@@ -8,11 +8,12 @@ of every queue.
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import outcome
 import pytest
+from leavings import ELSEWHERE, LEAVINGS, Coro
 
 import ctrio
 from ctrio import (
@@ -37,37 +38,6 @@ from ctrio.lowlevel import (
     wait_task_rescheduled,
 )
 from ctrio.testing import MockClock, trio_test, wait_all_tasks_blocked
-
-Coro = Coroutine[Any, Any, Any]
-
-
-def close(coro: Coro) -> None:
-    coro.close()
-
-
-def drop(coro: Coro) -> None:
-    """Nothing: the caller drops it."""
-
-
-def drop_in_a_cycle(coro: Coro) -> None:
-    cycle: list[object] = [coro]
-    cycle.append(cycle)
-
-
-def throw(coro: Coro) -> None:
-    with pytest.raises(KeyError):
-        coro.throw(KeyError("thrown"))
-
-
-def drop_in_the_middle_of_an_error(coro: Coro) -> None:
-    async def awaits() -> None:
-        await coro
-
-    with pytest.raises(RuntimeError, match="being awaited already"):
-        awaits().send(None)
-
-
-LEAVINGS = [close, drop, drop_in_a_cycle, throw, drop_in_the_middle_of_an_error]
 
 
 class Place:
@@ -170,6 +140,28 @@ def test_one_that_is_left_waits_no_more(
                 leave(coro)
                 del coro
                 gc.collect(1)
+                await still_works(place)
+            nursery.cancel_scope.cancel()
+
+    on_mock_clock(main)
+
+
+@pytest.mark.parametrize("leave", ELSEWHERE)
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_one_that_is_left_on_another_thread_waits_no_more(
+    wait: Callable[[Place], Coro], leave: Callable[[list[Coro]], None]
+) -> None:
+    async def main() -> None:
+        place = Place()
+        async with ctrio.open_nursery() as nursery:
+            ready = Event()
+            nursery.start_soon(place.hold, ready)
+            await ready.wait()
+            for _ in range(2):
+                holder = [wait(place)]
+                holder[0].send(None)
+                leave(holder)
+                assert holder == []
                 await still_works(place)
             nursery.cancel_scope.cancel()
 
@@ -361,3 +353,108 @@ async def test_a_task_whose_coroutine_was_replaced_goes_on_in_the_new_one() -> N
         assert lot.statistics().tasks_waiting == 0
         reschedule(task)
     assert done == [task, task]
+
+
+# --- nurseries ------------------------------------------------------------------------
+
+CORRUPTED = "Nursery stack corrupted: Nursery surrounding"
+
+
+async def fails_of(text: str, async_fn: Callable[..., Any], *args: object) -> None:
+    """Run it in a task of its own, which must fail so and harm nobody else."""
+    with pytest.raises(BaseException) as caught:
+        async with ctrio.open_nursery() as nursery:
+            nursery.start_soon(async_fn, *args)
+    [error] = caught.value.exceptions  # type: ignore[attr-defined]
+    assert type(error) is RuntimeError
+    assert str(error).startswith(text)
+    await wait_all_tasks_blocked()  # what it has left behind is cancelled
+
+
+async def note_the_end(ended: list[str], task_status: Any = None) -> None:
+    try:
+        await ctrio.sleep_forever()
+    finally:
+        ended.append("child")
+
+
+@pytest.mark.parametrize("leave", LEAVINGS)
+@trio_test
+async def test_an_exit_that_is_left_can_be_asked_for_again(
+    leave: Callable[[Coro], None],
+) -> None:
+    event, ended = Event(), []
+
+    async def child() -> None:
+        await event.wait()
+        ended.append("child")
+
+    manager: Any = ctrio.open_nursery()
+    nursery = await manager.__aenter__()
+    nursery.start_soon(child)
+    for _ in range(3):
+        coro = manager.__aexit__(None, None, None)
+        coro.send(None)
+        leave(coro)
+        del coro
+        gc.collect(1)
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1
+    assert ended == []
+    event.set()
+    assert await manager.__aexit__(None, None, None) is True
+    assert ended == ["child"]
+
+
+@pytest.mark.parametrize("leave", LEAVINGS)
+@trio_test
+async def test_an_exit_that_is_left_for_good_takes_the_children_along(
+    leave: Callable[[Coro], None],
+) -> None:
+    ended: list[str] = []
+
+    async def leaver() -> None:
+        manager: Any = ctrio.open_nursery()
+        nursery = await manager.__aenter__()
+        nursery.start_soon(note_the_end, ended)
+        await wait_all_tasks_blocked()
+        coro = manager.__aexit__(None, None, None)
+        coro.send(None)
+        leave(coro)
+        del coro
+        gc.collect(1)
+        await wait_all_tasks_blocked()
+        ended.append("parent")
+
+    await fails_of(CORRUPTED, leaver)
+    assert ended == ["parent", "child"]
+
+
+@pytest.mark.parametrize("leave", LEAVINGS)
+@trio_test
+async def test_a_start_that_is_left_starts_nothing_in_the_nursery(
+    leave: Callable[[Coro], None],
+) -> None:
+    ended: list[str] = []
+
+    async def leaver(nursery: ctrio.Nursery) -> None:
+        coro = nursery.start(note_the_end, ended)
+        coro.send(None)
+        leave(coro)
+        del coro
+        gc.collect(1)
+        await wait_all_tasks_blocked()
+        [inner] = current_task().child_nurseries
+        [child] = inner.child_tasks
+        assert child.eventual_parent_nursery is None
+        ended.append("parent")
+
+    async with ctrio.open_nursery() as nursery:
+        await fails_of(CORRUPTED, leaver, nursery)
+        assert ended == ["parent", "child"]
+        assert nursery.child_tasks == frozenset()
+        assert await nursery.start(starts_at_once) == "started"
+
+
+async def starts_at_once(task_status: Any) -> None:
+    task_status.started("started")

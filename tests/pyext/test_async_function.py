@@ -1,10 +1,11 @@
-"""Async functions in C: what everybody sees who inspects, mocks, copies or wraps them.
+"""Functions in C: what everybody sees who inspects, mocks, copies or wraps them.
 
-An ordinary `async def` is the measure.
+An ordinary `async def` is the measure, and an ordinary `def` for what `with` calls.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
@@ -37,6 +38,16 @@ METHODS = {
     if isinstance(value, _ctrio.async_function)
 }
 ALL = {**FUNCTIONS, **METHODS}
+BLOCKS = {
+    f"{owner.__name__}.{name}": owner.__dict__[name]
+    for owner in (
+        ctrio.CancelScope,
+        ctrio.MemorySendChannel,
+        ctrio.MemoryReceiveChannel,
+        _ctrio.NurseryManager,
+    )
+    for name in ("__enter__", "__exit__")
+}
 
 
 def test_there_are_some() -> None:
@@ -224,3 +235,99 @@ def test_asking_for_a_name_does_not_import_the_twins() -> None:
         "assert 'ctrio._stubs' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+
+
+# --- __enter__ and __exit__ -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_what_with_calls_looks_like_a_python_function(name: str) -> None:
+    function = BLOCKS[name]
+    code = function.__code__
+    assert isinstance(code, types.CodeType)
+    assert code.co_name == function.__name__ == name.split(".")[1]
+    assert function.__qualname__ == name
+    assert function.__module__.split(".")[0] == "trio"
+    assert not inspect.iscoroutinefunction(function)
+    assert inspect.isroutine(function)
+    parameters = list(inspect.signature(function).parameters)
+    assert len(parameters) == (1 if name.endswith("enter__") else 4)
+    assert function.__doc__
+    assert "return" in function.__annotations__
+    assert repr(function).startswith(f"<function {name} at 0x")
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_its_code_can_be_replaced_without_touching_another_s(name: str) -> None:
+    """As tractor does for CancelScope.__exit__, to leave it out of tracebacks."""
+    function = BLOCKS[name]
+    before = {other: each.__code__ for other, each in BLOCKS.items()}
+    hidden = before[name].replace(co_consts=(*before[name].co_consts, "hidden"))
+    function.__code__ = hidden
+    try:
+        for other, each in BLOCKS.items():
+            assert each.__code__ is (hidden if other == name else before[other])
+    finally:
+        function.__code__ = before[name]
+
+
+@trio_test
+async def test_a_scope_whose_exit_has_other_code_still_works() -> None:
+    function: Any = ctrio.CancelScope.__exit__
+    before = function.__code__
+    function.__code__ = before.replace(co_name="hidden")
+    try:
+        with ctrio.move_on_after(5) as scope:
+            scope.cancel()
+            await ctrio.sleep_forever()
+        assert scope.cancelled_caught
+    finally:
+        function.__code__ = before
+
+
+@trio_test
+async def test_what_with_calls_can_be_called_by_hand() -> None:
+    scope: Any = ctrio.CancelScope()
+    with contextlib.ExitStack() as stack:
+        assert stack.enter_context(scope) is scope
+    scope = ctrio.CancelScope()
+    assert ctrio.CancelScope.__enter__(scope) is scope
+    assert inspect.ismethod(scope.__exit__)
+    assert scope.__exit__(etype=None, exc=None, tb=None) is True
+    send: Any = ctrio.open_memory_channel[int](0)[0]
+    assert send.__enter__() is send
+    assert send.__exit__(exc_type=None, exc_value=None, traceback=None) is None
+    with pytest.raises(ctrio.ClosedResourceError):
+        send.send_nowait(1)
+
+
+def test_what_with_calls_refuses_other_arguments_as_python_does() -> None:
+    scope: Any = ctrio.CancelScope
+    send: Any = ctrio.open_memory_channel[int](0)[0]
+    for call, text in [
+        (lambda: scope.__enter__(), "missing 1 required positional argument: 'self'"),
+        (lambda: scope.__exit__(3), "doesn't apply to a 'int' object"),
+        (
+            lambda: scope().__enter__(1),
+            "CancelScope.__enter__() takes 1 positional argument but 2 were given",
+        ),
+        (
+            lambda: scope().__enter__(x=1),
+            "CancelScope.__enter__() got an unexpected keyword argument 'x'",
+        ),
+        (
+            lambda: scope().__exit__(None),
+            "missing 2 required positional arguments: 'exc' and 'tb'",
+        ),
+        (
+            lambda: send.__enter__(1),
+            "MemorySendChannel.__enter__() takes 1 positional argument but 2 were",
+        ),
+        (
+            lambda: send.__exit__(1),
+            "MemorySendChannel.__exit__() missing 2 required positional arguments",
+        ),
+    ]:
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert text in str(caught.value)

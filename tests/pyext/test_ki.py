@@ -19,7 +19,6 @@ import pytest
 import ctrio
 from ctrio import TrioInternalError, lowlevel
 from ctrio.lowlevel import (
-    Abort,
     checkpoint,
     currently_ki_protected,
     disable_ki_protection,
@@ -192,7 +191,7 @@ def test_looking_at_frames_does_not_keep_their_variables_alive() -> None:
     assert gone() is None
 
 
-# --- tasks and call-outs --------------------------------------------------------------
+# --- tasks ----------------------------------------------------------------------------
 
 
 def test_tasks_are_open_and_system_tasks_are_protected() -> None:
@@ -256,71 +255,6 @@ def test_a_coroutine_that_was_replaced_by_a_generator_is_still_the_task_s() -> N
         return ask()
 
     assert ctrio.run(main) is False
-
-
-class Everywhere(ctrio.abc.Clock, ctrio.abc.Instrument):
-    """Notes whether the core protects what it calls."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, bool] = {}
-
-    def note(self, name: str) -> None:
-        self.answers[name] = ask()
-
-    def start_clock(self) -> None:
-        self.note("start_clock")
-
-    def current_time(self) -> float:
-        self.note("current_time")
-        return 0.0
-
-    def deadline_to_sleep_time(self, deadline: float) -> float:
-        self.note("deadline_to_sleep_time")
-        return 1000.0
-
-    def before_run(self) -> None:
-        self.note("before_run")
-
-    def after_run(self) -> None:
-        self.note("after_run")
-
-    def task_spawned(self, task: lowlevel.Task) -> None:
-        self.note("task_spawned")
-
-    def before_task_step(self, task: lowlevel.Task) -> None:
-        self.note("before_task_step")
-
-    def before_io_wait(self, timeout: float) -> None:
-        self.note("before_io_wait")
-
-
-def test_whatever_the_core_calls_is_protected() -> None:
-    everywhere = Everywhere()
-
-    def abort(_: object) -> Abort:
-        everywhere.note("abort_fn")
-        return Abort.SUCCEEDED
-
-    async def child(scope: ctrio.CancelScope) -> None:
-        with scope:
-            await lowlevel.wait_task_rescheduled(abort)
-
-    async def main() -> None:
-        token = lowlevel.current_trio_token()
-        token.run_sync_soon(everywhere.note, "run_sync_soon")
-        assert not ask()
-        scope = ctrio.CancelScope()
-        async with ctrio.open_nursery() as nursery:
-            nursery.start_soon(child, scope)
-            await wait_all_tasks_blocked()
-            scope.cancel()
-            assert not ask()
-        ctrio.current_time()
-        assert not ask()
-
-    ctrio.run(main, clock=everywhere, instruments=[everywhere])
-    assert len(everywhere.answers) == 10
-    assert set(everywhere.answers.values()) == {True}
 
 
 # --- the signal -----------------------------------------------------------------------

@@ -439,17 +439,21 @@ async def test_a_registration_can_be_taken_back_once() -> None:
             remove_parking_lot_breaker(me, lock._lot)
 
 
-@pytest.mark.parametrize(
-    "function", [add_parking_lot_breaker, remove_parking_lot_breaker]
-)
 @trio_test
-async def test_breakers_are_tasks_and_lots(function: Callable[..., None]) -> None:
-    with pytest.raises(TypeError, match="task must be a"):
-        function(3, ParkingLot())
-    with pytest.raises(TypeError, match="lot must be a"):
-        function(current_task(), ctrio.Lock())
+async def test_breakers_are_tasks_and_lots() -> None:
+    class Odd:
+        coro = None
+
+    add: Any = add_parking_lot_breaker
+    for wrong in ((current_task(), ctrio.Lock()), (Odd(), ParkingLot())):
+        with pytest.raises(TypeError, match="(task|lot) must be a"):
+            add(*wrong)
+        with pytest.raises(RuntimeError, match="not registered"):
+            remove_parking_lot_breaker(*wrong)  # type: ignore[arg-type]
+    with pytest.raises(AttributeError):
+        add(3, ParkingLot())
     with pytest.raises(TypeError, match="missing 1 required"):
-        function(current_task())
+        add(current_task())
 
 
 @trio_test

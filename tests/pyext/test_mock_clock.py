@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from math import inf
 
 import pytest
@@ -126,3 +128,25 @@ async def test_who_waits_for_all_tasks_is_woken_before_it_jumps(
         nursery.start_soon(sleep)
         nursery.start_soon(wait)
     assert order == ["waited", "slept"]
+
+
+THREADS = """
+import sys
+import ctrio
+from ctrio.testing import MockClock
+
+async def main():
+    return await ctrio.to_thread.run_sync(ctrio.from_thread.run, ctrio.sleep, 5)
+
+sys.setswitchinterval(1000)  # nobody is asked to give up the GIL
+ctrio.run(main, clock=MockClock(autojump_threshold=0))
+print("end")
+"""
+
+
+def test_a_clock_that_waits_to_jump_lets_threads_run() -> None:
+    """A task that waits for a thread keeps the loop looking, with a timeout of 0."""
+    done = subprocess.run(
+        [sys.executable, "-c", THREADS], capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("end\n", "")

@@ -147,6 +147,66 @@ def test_two_copies_of_it_do_not_see_each_other() -> None:
     assert run_script(TWICE) == "end\n"
 
 
+NESTED = """
+import signal, sys, warnings
+import ctrio as one
+for name in [name for name in sys.modules if name.split(".")[0] == "ctrio"]:
+    del sys.modules[name]
+import ctrio as two
+warnings.simplefilter("ignore", RuntimeWarning)  # both want to hear of signals
+
+async def inner(mine, other, around):
+    low, answers = mine.lowlevel, []
+    task, token = low.current_task(), low.current_trio_token()
+    await low.checkpoint()
+    token.run_sync_soon(answers.append, "called")
+    if other not in around:
+        assert other.run(inner, other, mine, (mine,)) == "done"
+    for library in (mine, *around):
+        try:
+            library.run(inner, library, None, ())
+        except RuntimeError as error:
+            assert str(error) == "Attempted to call run() from inside a run()"
+        else:
+            raise AssertionError
+    assert low.current_task() is task
+    assert low.in_trio_task() and low.in_trio_run()
+    async with mine.open_nursery() as nursery:
+        nursery.start_soon(mine.sleep, 0)
+        with mine.CancelScope() as scope:
+            scope.cancel()
+            await mine.sleep_forever()
+    assert scope.cancelled_caught and answers == ["called"]
+    assert low.current_task() is task and low.current_trio_token() is token
+    return "done"
+
+def fails(mine, other):
+    async def failing():
+        try:
+            other.run(failing_inner)
+        except KeyError:
+            return mine.lowlevel.in_trio_task(), other.lowlevel.in_trio_run()
+    async def failing_inner():
+        raise KeyError
+    return mine.run(failing)
+
+for a, b in [(one, two), (two, one)]:
+    assert a.run(inner, a, b, ()) == "done"
+    assert fails(a, b) == (True, False)
+for library in (one, two):
+    context = library._core._run.GLOBAL_RUN_CONTEXT
+    assert context.__dict__ == {} and not library.lowlevel.in_trio_run()
+assert signal.set_wakeup_fd(-1) == -1
+assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+print("end")
+"""
+
+
+def test_a_run_of_one_copy_may_be_inside_a_run_of_another() -> None:
+    """Two interpreters can share a thread; each sees its own run only."""
+    assert run_script(NESTED) == "end\n"
+
+
 UNLOADED = """
 import gc, sys
 import ctrio

@@ -35,7 +35,7 @@ WITHOUT: list[Callable[[], object]] = [
 def test_the_classes_are_trios_and_final(name: str) -> None:
     cls = getattr(ctrio, name)
     assert (cls.__module__, cls.__qualname__) == ("trio", name)
-    with pytest.raises(TypeError, match=f"'trio.{name}'"):
+    with pytest.raises(TypeError, match=f"'{name}'"):
         type("Sub", (cls,), {})
 
 
@@ -96,7 +96,8 @@ def test_the_collector_knows_the_class_of_each(make: Callable[[], object]) -> No
 
 @pytest.mark.parametrize("cls", [ctrio.Event, ctrio.Lock, ctrio.StrictFIFOLock])
 def test_those_without_arguments_take_none(cls: type) -> None:
-    init = rf"^{cls.__name__}\.__init__\(\) "
+    name = "_LockImpl" if cls.__name__.endswith("Lock") else cls.__name__
+    init = rf"^{name}\.__init__\(\) "
     text = "takes 1 positional argument but 2 were given$"
     with pytest.raises(TypeError, match=init + text):
         cls(1)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import outcome
 import pytest
+from growth import check, check_within, run_once
 
 import ctrio
 from ctrio import CancelScope, open_nursery
@@ -28,7 +27,7 @@ from ctrio.lowlevel import (
     temporarily_detach_coroutine_object,
     wait_task_rescheduled,
 )
-from ctrio.testing import MockClock, wait_all_tasks_blocked
+from ctrio.testing import wait_all_tasks_blocked
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -345,92 +344,30 @@ PRIMITIVES: list[Callable[[], Awaitable[None]]] = [
     refused,
 ]
 
-# --- how it is measured ---------------------------------------------------------------
-
-
-def run_once(async_fn: Callable[[], Awaitable[None]]) -> None:
-    ctrio.run(async_fn, clock=MockClock(autojump_threshold=0))
-
-
-def heap_in_use() -> int:
-    """Bytes that malloc() has given out; 0 where it does not tell."""
-
-    class Info(ctypes.Structure):
-        _fields_ = [(f"field_{number}", ctypes.c_size_t) for number in range(10)]
-
-    try:
-        mallinfo2 = ctypes.CDLL(None).mallinfo2
-    except (AttributeError, OSError):
-        return 0
-    mallinfo2.restype = Info
-    info = mallinfo2()
-    return int(info.field_7 + info.field_1 * 0)
-
-
-def measure() -> tuple[int, int, int, int]:
-    """Objects, references, pymalloc's blocks, malloc's bytes."""
-    for _ in range(3):
-        gc.collect()
-    references = getattr(sys, "gettotalrefcount", lambda: 0)()
-    return len(gc.get_objects()), references, sys.getallocatedblocks(), heap_in_use()
-
-
-Measures = tuple[int, int, int, int]
-
-
-def grown_since(before: Measures) -> list[int]:
-    return [after - earlier for earlier, after in zip(before, measure(), strict=True)]
-
-
-def growth(function: Callable[[], object], times: int) -> list[int]:
-    before = measure()
-    for _ in range(times):
-        function()
-    return grown_since(before)
+# --- measured -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("primitive", PRIMITIVES, ids=lambda each: each.__name__)
 def test_a_hundred_runs_leave_nothing_behind(
     primitive: Callable[[], Awaitable[None]],
 ) -> None:
-    for _ in range(10):  # caches fill, code is specialised, free lists are stocked
-        run_once(primitive)
-    # CPython's cache of types keeps up to 4096 strings that its own code looks names up
-    # by ("derive", of groups): that growth fades, ours would not.
-    for _ in range(12):
-        grown = growth(lambda: run_once(primitive), 100)
-        if max(grown[:3]) < 50 and grown[3] < 50 * 64:
-            return
-    raise AssertionError(
-        f"a hundred runs: {grown[0]} objects, {grown[1]} references, "
-        f"{grown[2]} blocks, {grown[3]} bytes more"
-    )
-
-
-async def growth_within(loop: Callable[[], Awaitable[None]]) -> list[int]:
-    before = measure()
-    for _ in range(100):
-        await loop()
-    return [after - earlier for earlier, after in zip(before, measure(), strict=True)]
+    check(lambda: run_once(primitive))
 
 
 def test_one_run_can_go_on_for_ever() -> None:
-    """The same within a run: nothing is kept until its end."""
-
     async def main() -> None:
-        loops = [checkpoints, scopes, nurseries, failures, starts, abandoned, channels]
-        for loop in loops:
-            for _ in range(10):
-                await loop()
-        for loop in loops:
-            for _ in range(12):  # CPython's strings again
-                grown = await growth_within(loop)
-                if max(grown[:3]) < 50:
-                    break
-            else:
-                raise AssertionError((loop.__name__, grown))
+        for loop in (
+            checkpoints,
+            scopes,
+            nurseries,
+            failures,
+            starts,
+            abandoned,
+            channels,
+        ):
+            await check_within(loop)
 
-    ctrio.run(main, clock=MockClock(autojump_threshold=0))
+    run_once(main)
 
 
 def test_runs_that_break_down_leave_nothing_behind(
@@ -452,10 +389,4 @@ def test_runs_that_break_down_leave_nothing_behind(
         with pytest.raises(ctrio.TrioInternalError):
             run_once(breaks)
 
-    for _ in range(10):
-        once()
-    for _ in range(12):
-        grown = growth(once, 50)
-        if max(grown[:3]) < 25:
-            return
-    raise AssertionError(grown)
+    check(once, 50)

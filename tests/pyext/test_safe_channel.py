@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+import typing
 from collections.abc import AsyncGenerator
 from math import inf
+from typing import Any
 
 import pytest
 
@@ -28,6 +31,33 @@ async def test_a_channel_may_be_opened_for_a_type() -> None:
     assert isinstance(receive, ctrio.abc.ReceiveChannel)
     assert not isinstance(send, ctrio.abc.ReceiveChannel)
     assert ctrio.MemorySendChannel[int]
+
+
+def test_opening_a_channel_runs_no_python_code() -> None:
+    calls: list[object] = []
+    sys.setprofile(lambda frame, event, arg: calls.append((event, frame.f_code)))
+    try:
+        open_memory_channel(1)
+        open_memory_channel[int](1)
+    finally:
+        sys.setprofile(None)
+    assert [call for call in calls if call[0] == "call"] == []  # type: ignore[index]
+
+
+def test_what_opens_a_channel_is_a_class_of_tuples_with_a_signature() -> None:
+    opener: Any = open_memory_channel
+    assert issubclass(opener, tuple)
+    assert opener.__module__ == "trio"
+    assert opener.__qualname__ == opener.__name__ == "open_memory_channel"
+    assert list(inspect.signature(opener).parameters) == ["max_buffer_size"]
+    assert typing.get_origin(opener[int]) is opener
+    assert "how many objects" in opener.__doc__.lower()
+    send, _ = opener(max_buffer_size=3)
+    assert send.statistics().max_buffer_size == 3
+    with pytest.raises(TypeError, match=r"__new__\(\) missing 1 required positional"):
+        opener()
+    with pytest.raises(TypeError):
+        type("Mine", (opener,), {})
 
 
 @pytest.mark.parametrize("size", [None, "1", 1.0, -inf])

@@ -317,8 +317,7 @@ static enum ctrio__step start_finish(struct ctrio__start_op *op, struct ctrio__o
     if (io->code == CTRIO_GROUP)
         op->unwrap(op, io);
     if (io->code == 0 && !op->started)
-        *io = (struct ctrio__outcome){CTRIO_MISUSE,
-                                      (void *)"child exited without calling task_status.started()"};
+        *io = (struct ctrio__outcome){CTRIO_MISUSE, (void *)(uintptr_t)op->unstarted};
     op->entered = false;
     CTRIO_ASSERT(target->pending_starts > 0);
     target->pending_starts--;

@@ -295,6 +295,7 @@ bool ctrio__run_step(struct ctrio_run *run)
     task->state = CTRIO__TASK_RUNNING;
     task->trap = CTRIO__TRAP_NONE;
     run->current = task;
+    run->unyielded = 0;
     if ((run->hooks.wanted & CTRIO__HOOK_BEFORE_TASK_STEP) != 0)
         run->hooks.task_event(run, CTRIO__HOOK_BEFORE_TASK_STEP, task);
     enum ctrio__step step = task->frontend->resume(task, &io);

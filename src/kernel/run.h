@@ -83,11 +83,14 @@ struct ctrio_run {
     struct ctrio__outcome fatal; /* what the init task died of, if it did */
 
     /* Shortcuts of the loop, see loop.h. */
-    uint64_t last_poll; /* ticks of the last look at the machine */
-    double last_now;    /* the run's clock then; INFINITY: not read */
-    bool deadline_far;  /* no timer is due within a millisecond of last_now */
-    bool poll_now;      /* something voids the polling budget */
-    bool strict;        /* no shortcuts */
+    uint64_t last_poll;       /* ticks of the last look at the machine */
+    double last_now;          /* the run's clock then; INFINITY: not read */
+    bool deadline_far;        /* no timer is due within a millisecond of last_now */
+    bool poll_now;            /* something voids the polling budget */
+    bool strict;              /* no shortcuts */
+    bool bounded;             /* operations that complete at once need not yield each time */
+    uint32_t unyielded;       /* how many have not, in this step */
+    uint64_t unyielded_since; /* ticks at the first of them */
 };
 
 /* -ENOMEM or the backend's -errno; nothing to close then. */

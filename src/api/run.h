@@ -89,6 +89,4 @@ void ctrio__log(struct ctrio__c_run *run, enum ctrio_log_level level, const char
     CTRIO_PRINTF(3, 4);
 /* Says it on stderr and aborts: the program is broken in a way that no code can report. */
 _Noreturn void ctrio__die(const char *format, ...) CTRIO_PRINTF(1, 2);
-/* The running task has parked or yielded: others run, and here again when it is resumed. */
-void ctrio__suspend(struct ctrio__c_task *self);
 #endif

@@ -86,10 +86,8 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
     return (struct ctrio__outcome){result, ctrio__stories_take(&self->u.life.stories, result)};
 }
 
-void ctrio__c_task_body(struct ctrio__c_task *self, struct ctrio__outcome *final)
+void ctrio__c_task_conclude(struct ctrio__c_task *self, int result, struct ctrio__outcome *final)
 {
-    int result = self->u.life.fn(self->u.life.arg);
     *final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
-    self->over = true;
 }

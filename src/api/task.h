@@ -56,6 +56,8 @@ static inline bool ctrio__stackful(const struct ctrio_task *task)
 /* A new one, of the run's spare ones if there are any.  `name` is borrowed.  NULL: no memory. */
 struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn *fn, void *arg,
                                         const char *name);
+/* Frees half of those that nobody has needed since the last call. */
+void ctrio__c_spare_trim(struct ctrio__c_run *run);
 /* One that was never spawned, or of which nobody knows any more. */
 void ctrio__c_task_drop(struct ctrio__c_task *task);
 /* A node that lay in the task has gone. */

@@ -152,6 +152,15 @@ static inline __attribute__((always_inline)) void suspend(struct ctrio__c_task *
     errno = saved;
 }
 
+void ctrio__c_yield(struct ctrio__c_task *self)
+{
+    struct ctrio__outcome io;
+    ctrio__task_yield(&self->task);
+    suspend(self);
+    ctrio__task_take_wake(&self->task, &io);
+    CTRIO_ASSERT(io.code == 0 && io.value == NULL);
+}
+
 enum { IGNORED_TOO_OFTEN = 1000 };
 
 /* Somebody loops over a call without looking at what it says. */

@@ -20,9 +20,10 @@ test: ## every suite; the last line sums them up (15 min)
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py $(SUITES)
 
-bench: ## speed beside trio, asyncio and uvloop; prints a table, writes build/bench/results.json (10 min)
+bench: ## speed beside trio, asyncio, uvloop, then Go, tokio, libuv; prints tables, writes build/bench/*.json (12 min)
 	@$(BOOTSTRAP) peers ctrio
 	@$(IN_VENV) bench/run.py
+	@$(IN_VENV) bench/c/run.py
 
 conformance: ## trio's own tests, run against ctrio (2 min)
 	@$(BOOTSTRAP) venv ctrio

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 from collections.abc import Iterable
@@ -14,6 +16,8 @@ from typing import Any
 
 CHUNK = 65536
 END_SECONDS = 5.0
+PR_SET_PDEATHSIG = 1
+PRCTL = ctypes.CDLL(None).prctl
 
 
 class ChildError(Exception):
@@ -24,7 +28,7 @@ class Child:
     """A process that is asked by lines and answers in lines of JSON.
 
     Its standard error goes to a file in the build folder, whose last line is told
-    when it dies.
+    when it dies. It does not outlive the orchestrator.
     """
 
     def __init__(
@@ -38,6 +42,7 @@ class Child:
         self.log_path = log_path
 
         def before_exec() -> None:
+            PRCTL(PR_SET_PDEATHSIG, signal.SIGKILL)
             os.sched_setaffinity(0, cores)
             if real_time:
                 os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
@@ -97,11 +102,23 @@ class Child:
         self.tell(line)
         return self.answer(timeout_seconds)
 
+    def cpu_ns(self) -> int:
+        """The CPU time it has used so far; its process takes no part in this."""
+        if self.process.poll() is not None:
+            raise ChildError(self.story())
+        # The clock of a process is the complement of its number, then what it counts.
+        return time.clock_gettime_ns(((~self.process.pid) << 3) | 2)
+
     def story(self) -> str:
         """Why the child has ended, as far as it can be told."""
         status = self.process.wait(END_SECONDS)
         lines = self.log_path.read_text(errors="replace").strip().splitlines()
         return f"ended with status {status}: {lines[-1] if lines else 'silent'}"
+
+    def kill(self) -> None:
+        """End one that takes no requests."""
+        self.process.kill()
+        self.end()
 
     def end(self) -> None:
         """End of input ends a child; one that does not hear is killed."""

@@ -4,27 +4,22 @@ All servers are alive at once, each with its own load process and its connection
 open; slices of load go to one after the other. A slice in which the server was less
 than 85 % busy does not count: then it is the load that was measured. Such slices
 are made up for, within limits.
+
+A server prints {"port": …} and serves until it is killed. Its CPU time is read from
+outside.
 """
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 from children import Child, ChildError
+from compiled import compile_c
 from setting import HERE, Impl, Result, Sample, Setting
-from slices import Goal, Row
+from slices import Goal, Limit, Row
 
-ROW = Row(
-    "TCP echo, 50 connections, 64 bytes",
-    "us",
-    goals=(Goal("trio", 1 / 3), Goal("uvloop", 1.15)),
-    rounds=11,
-)
 CONNECTIONS = 50
 SIZE_BYTES = 64
 SLICE_MS = 350
@@ -36,8 +31,7 @@ BUSY_MIN = 0.85
 PATIENCE = 3
 READY_SECONDS = 60.0
 ANSWER_SECONDS = 30.0
-RAW_LABEL = "raw C"
-VARIANTS = ("protocol", "buffered")
+ROUNDS = 11
 
 
 @dataclass
@@ -51,39 +45,34 @@ class Pair:
 
     def slice(self, milliseconds: int) -> dict[str, float]:
         """One slice of load; what it took, with the server's share of the time."""
-        before = self.server.ask("usage", ANSWER_SECONDS)["cpu_ns"]
+        before = self.server.cpu_ns()
         try:
             found = self.load.ask(str(milliseconds), ANSWER_SECONDS)
         except ChildError:
             # A dead server tells more than the load that lost it.
-            self.server.ask("usage", ANSWER_SECONDS)
+            self.server.cpu_ns()
             raise
-        cpu = self.server.ask("usage", ANSWER_SECONDS)["cpu_ns"] - before
+        cpu = self.server.cpu_ns() - before
         found["server_cpu_ns"] = cpu
         found["busy"] = cpu / found["wall_ns"]
         found["value"] = cpu / found["requests"] / 1e3
         return found
 
+    def end(self) -> None:
+        self.load.end()
+        self.server.kill()
 
-def compile_c(name: str, build: Path) -> Path:
-    """Compile one of the C programs beside this file, if it has changed."""
-    source, program = HERE / f"{name}.c", build / name
-    if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
-        return program
-    compiler = os.environ.get("CC", "cc").split()
-    flags = ["-O2", "-std=c11", "-Wall", "-Wextra"]
-    subprocess.run(
-        [*compiler, *flags, str(source), "-o", str(program)], check=True, text=True
-    )
-    return program
+
+def echo_row(*goals: Goal | Limit) -> Row:
+    return Row("TCP echo, 50 connections, 64 bytes", "us", goals, rounds=ROUNDS)
 
 
 def start_pair(
     setting: Setting, stack: ExitStack, label: str, command: list[str], variant: str
 ) -> Pair:
     log = f"echo-{label.replace(' ', '-')}-{variant}"
-    child = setting.child(command, {setting.work_cpu}, f"{log}.log")
-    server = stack.enter_context(child)
+    server = setting.child(command, {setting.work_cpu}, f"{log}.log")
+    stack.callback(server.kill)
     port = server.answer(READY_SECONDS)["port"]
     program = str(setting.build / "echo_load")
     load_command = [program, str(port), str(CONNECTIONS), str(SIZE_BYTES)]
@@ -92,16 +81,16 @@ def start_pair(
 
 
 def start_impl(setting: Setting, stack: ExitStack, impl: Impl) -> Pair:
-    """Start a server; of asyncio's two interfaces, keep the one that costs less."""
-    script = str(HERE / "echo_server.py")
-    command = [impl.python, script, impl.kind, impl.module]
-    if impl.kind == "trio":
-        return start_pair(setting, stack, impl.label, command, "stream")
+    """Start a server; of several variants, keep the one that costs less."""
+    servers = impl.servers()
+    if len(servers) == 1:
+        [(variant, command)] = servers.items()
+        return start_pair(setting, stack, impl.label, command, variant)
     trials: list[tuple[float, Pair]] = []
     problem = ChildError("no variant")
-    for variant in VARIANTS:
+    for variant, command in servers.items():
         try:
-            pair = start_pair(setting, stack, impl.label, [*command, variant], variant)
+            pair = start_pair(setting, stack, impl.label, command, variant)
             costs = [pair.slice(QUICK_SLICE_MS)["value"] for _ in range(TRIAL_SLICES)]
             trials.append((min(costs), pair))
         except ChildError as error:
@@ -111,37 +100,43 @@ def start_impl(setting: Setting, stack: ExitStack, impl: Impl) -> Pair:
     best = min(trials, key=lambda trial: trial[0])[1]
     for _, pair in trials:
         if pair is not best:
-            pair.load.end()
-            pair.server.end()
+            pair.end()
     return best
 
 
-def start_all(setting: Setting, stack: ExitStack, result: Result) -> list[Pair]:
-    compile_c("echo_load", setting.build)
-    raw = compile_c("echo_server_raw", setting.build)
-    # Ours has the peers of its goals for neighbours: a ratio is best between slices
-    # that follow each other.
-    before = [impl for impl in setting.peers if impl.label == ROW.goals[0].peer]
-    after = [impl for impl in setting.peers if impl.label == ROW.goals[1].peer]
-    rest = [impl for impl in setting.peers if impl not in before + after]
+def in_order(setting: Setting, row: Row) -> list[Impl]:
+    """Ours between the peers of its first goals, as a ratio is best between slices
+    that follow each other; then all others.
+    """
+    named = [goal.peer for goal in row.goals if isinstance(goal, Goal)]
+    near = [impl for name in named for impl in setting.peers if impl.label == name]
+    ours = [impl for impl in setting.impls if impl == setting.ours]
+    rest = [impl for impl in setting.peers if impl not in near]
+    return [*near[:1], *ours, *near[1:], *rest]
+
+
+def start_all(
+    setting: Setting, stack: ExitStack, result: Result, impls: list[Impl]
+) -> list[Pair]:
+    compile_c(HERE / "echo_load.c", setting.build / "echo_load")
     pairs = []
-    for impl in [*before, setting.ours, *after, *rest]:
+    for impl in impls:
         try:
             pairs.append(start_impl(setting, stack, impl))
         except ChildError as error:
             result.failures[impl.label] = str(error)
-    pairs.append(start_pair(setting, stack, RAW_LABEL, [str(raw)], "epoll"))
     return pairs
 
 
-def run_echo(setting: Setting) -> Result:
-    """Measure the row; the floor in C takes part without a goal."""
-    result = Result("echo", ROW)
-    planned = QUICK_ROUNDS if setting.quick else ROW.rounds
+def run_echo(row: Row, setting: Setting, floor: Impl | None = None) -> Result:
+    """Measure the row; a floor takes part, but has no column in the tables."""
+    result = Result("echo", row)
+    impls = in_order(setting, row) + ([floor] if floor else [])
+    planned = QUICK_ROUNDS if setting.quick else row.rounds
     with ExitStack() as stack:
-        pairs = start_all(setting, stack, result)
+        pairs = start_all(setting, stack, result, impls)
         idle = dict.fromkeys((pair.label for pair in pairs), 0)
-        for index in range(planned * PATIENCE):
+        for index in range(planned * PATIENCE if pairs else 0):
             turn = index % len(pairs)
             for pair in pairs[turn:] + pairs[:turn]:
                 one_slice(pair, index, setting, result, idle)
@@ -174,24 +169,24 @@ def one_slice(
 
 def enough(result: Result, setting: Setting, pairs: list[Pair], planned: int) -> bool:
     """Whether each ratio to our own server has its planned number of rounds."""
-    labels = {pair.label for pair in pairs} - {RAW_LABEL}
+    labels = {pair.label for pair in pairs}
     ours = setting.ours.label
     if ours not in labels:
-        return len(result.values(RAW_LABEL)) >= planned
+        return all(len(result.values(label)) >= planned for label in labels)
     ratios = [result.ratio(ours, label) for label in labels]
     return all(ratio is not None and ratio.rounds >= planned for ratio in ratios)
 
 
 def describe(result: Result, pairs: list[Pair], idle: dict[str, int]) -> None:
     """One note a server: what does not fit a table of one figure a column."""
-    head = f"{'':20}{'CPU us':>8}{'req/s':>9}{'p50':>7}{'p99':>7}{'p99.9':>8} us"
+    head = f"{'':24}{'CPU us':>8}{'req/s':>9}{'p50':>7}{'p99':>7}{'p99.9':>8} us"
     result.notes.append(f"{head}{'busy':>6}{'counted':>9}{'not':>5}")
     for pair in pairs:
         found = [s for s in result.samples if s.label == pair.label]
         name = f"{pair.label}, {pair.variant}"
         missed = idle.get(pair.label, 0)
         if not found:
-            result.notes.append(f"{name:20} no slice counts: {missed} too idle")
+            result.notes.append(f"{name:24} no slice counts: {missed} too idle")
             continue
 
         def middle(key: str, samples: list[Sample] = found) -> float:
@@ -202,7 +197,7 @@ def describe(result: Result, pairs: list[Pair], idle: dict[str, int]) -> None:
         )
         cost = statistics.median(s.value for s in found)
         result.notes.append(
-            f"{name:20}{cost:8.2f}{rate:9.0f}{middle('p50_us'):7.0f}"
+            f"{name:24}{cost:8.2f}{rate:9.0f}{middle('p50_us'):7.0f}"
             f"{middle('p99_us'):7.0f}{middle('p999_us'):8.0f}   "
             f"{middle('busy'):6.0%}{len(found):9}{missed:5}"
         )

@@ -2,17 +2,15 @@
 
     python echo_server.py KIND MODULE [VARIANT]
 
-It listens on the loopback interface, says {"port": …} on standard output, answers
-each line on standard input with the CPU time it has used so far, and ends at the
-end of input. VARIANT, for asyncio's interface, is "protocol" or "buffered".
+It listens on the loopback interface, says {"port": …} on standard output and serves
+until it is killed. VARIANT is "stream" for trio's interface, and for asyncio's
+"protocol" or "buffered".
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-import os
-import resource
 import sys
 from typing import Any
 
@@ -26,15 +24,6 @@ def say(message: dict[str, Any]) -> None:
     print(json.dumps(message), flush=True)
 
 
-def answer_control() -> bool:
-    """Answer one request; False when there will be no more."""
-    if not os.read(0, 100):
-        return False
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    say({"cpu_ns": (usage.ru_utime + usage.ru_stime) * 1e9})
-    return True
-
-
 async def serve_trio(trio: Any) -> None:
     async def echo(stream: Any) -> None:
         receive, send = stream.receive_some, stream.send_all
@@ -45,11 +34,6 @@ async def serve_trio(trio: Any) -> None:
         serve = trio.serve_tcp
         listeners = await nursery.start(lambda **k: serve(echo, 0, host=HOST, **k))
         say({"port": listeners[0].socket.getsockname()[1]})
-        while True:
-            await trio.lowlevel.wait_readable(0)
-            if not answer_control():
-                break
-        nursery.cancel_scope.cancel()
 
 
 def make_protocol(aio: Any, variant: str) -> Any:
@@ -78,27 +62,18 @@ def make_protocol(aio: Any, variant: str) -> Any:
 
 async def serve_asyncio(aio: Any, variant: str) -> None:
     loop = aio.get_running_loop()
-    over = loop.create_future()
-
-    def control() -> None:
-        if not answer_control() and not over.done():
-            loop.remove_reader(0)
-            over.set_result(None)
-
     server = await loop.create_server(make_protocol(aio, variant), HOST, 0)
     say({"port": server.sockets[0].getsockname()[1]})
-    loop.add_reader(0, control)
-    await over
-    server.close()
+    await loop.create_future()
 
 
 def main() -> None:
-    kind, module_name = sys.argv[1:3]
+    kind, module_name, variant = sys.argv[1:4]
     module, _ = load(module_name)
     if kind == "trio":
         run_on_trio(module, lambda: serve_trio(module))
     else:
-        aio, variant = importlib.import_module("asyncio"), sys.argv[3]
+        aio = importlib.import_module("asyncio")
         run_on_asyncio(aio, module, lambda: serve_asyncio(aio, variant))
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from setting import Result, Setting
-from slices import Goal
+from slices import Goal, Limit
 
-NAME_WIDTH = 14
+NAME_WIDTH = 16
 TITLE_WIDTH = 38
 FIGURE_WIDTH = 11
 
@@ -30,15 +30,22 @@ def share(ratio: float) -> str:
     return f"{ratio:.2f}"
 
 
-def verdict(result: Result, goal: Goal, ours: str) -> str:
-    ratio = result.ratio(ours, goal.peer)
+def shown(value: float, goal: Goal | Limit) -> str:
+    """A figure in the words of the goal that it is to be compared with."""
+    return share(value) if isinstance(goal, Goal) and goal.is_part else figure(value)
+
+
+def verdict(result: Result, goal: Goal | Limit, ours: str) -> str:
+    found = result.measured(ours, goal)
     if ours in result.failures:
         return "short, it failed"
-    if ratio is None:
+    if found is None:
         return "short, not measured"
-    if ratio.middle <= goal.ratio:
+    if found.middle <= goal.most:
         return "ok"
-    return f"short by {ratio.middle / goal.ratio - 1:.0%}"
+    if goal.most == 0:
+        return "short"
+    return f"short by {found.middle / goal.most - 1:.0%}"
 
 
 def figures_table(results: list[Result], setting: Setting) -> list[str]:
@@ -73,11 +80,11 @@ def goals_table(results: list[Result], setting: Setting) -> list[str]:
     lines = [f"{'goal':{NAME_WIDTH}}{'':22}{'measured':>10}   {'middle half':22}"]
     for result in results:
         for goal in result.row.goals:
-            ratio = result.ratio(ours, goal.peer)
+            found = result.measured(ours, goal)
             line = f"{result.name:{NAME_WIDTH}}{goal!s:22}"
-            if ratio:
-                spread = f"{share(ratio.low)} to {share(ratio.high)}"
-                line += f"{share(ratio.middle):>10}   {spread:22}"
+            if found:
+                half = f"{shown(found.low, goal)} to {shown(found.high, goal)}"
+                line += f"{shown(found.middle, goal):>10}   {half:22}"
             else:
                 line += f"{'-':>10}   {'':22}"
             lines.append(line + verdict(result, goal, ours))
@@ -119,11 +126,7 @@ def row_as_data(result: Result, setting: Setting) -> dict[str, Any]:
         "medians": {label: result.middle(label) for label in labels},
         "ratios": ratios,
         "goals": [
-            {
-                "peer": goal.peer,
-                "ratio": goal.ratio,
-                "verdict": verdict(result, goal, ours),
-            }
+            {**dataclasses.asdict(goal), "verdict": verdict(result, goal, ours)}
             for goal in result.row.goals
         ],
         "failures": result.failures,

@@ -7,17 +7,20 @@ machine for seconds slows both its sides.
 
 from __future__ import annotations
 
-import importlib
 from contextlib import ExitStack
 
 from children import Child, ChildError
-from setting import HERE, Impl, Result, Sample, Setting
+from setting import Impl, Result, Sample, Setting
 from slices import UNIT_SCALE, Row, Slice
 
 READY_SECONDS = 60.0
 SLICE_SECONDS = 120.0
 QUICK_ROUNDS = 3
 QUICK_PART = 2.5
+MAX_N = 20_000_000
+
+#: The first estimate comes from cold code and few operations.
+CORRECTIONS = 2
 
 
 def rotated(impls: list[Impl], by: int) -> list[Impl]:
@@ -37,8 +40,8 @@ class Fleet:
 
     def start(self, impl: Impl) -> Child:
         row, setting = self.result.row, self.setting
-        command = [impl.python, str(HERE / "worker.py")]
-        command += [self.result.name, impl.kind, impl.module]
+        command = impl.worker(self.result.name)
+        assert command is not None
         cpus = {setting.work_cpu} if row.pinned else setting.all_cpus
         log = f"{self.result.name}-{impl.label}.log"
         return self.stack.enter_context(setting.child(command, cpus, log))
@@ -50,8 +53,8 @@ class Fleet:
         child.answer(READY_SECONDS)
         if row.size is None:
             part = QUICK_PART if self.setting.quick else 1
-            request = f"calibrate {row.target_ms / part:g}"
-            self.sizes[impl.label] = child.ask(request, SLICE_SECONDS)["n"]
+            target_ns = row.target_ms * 1e6 / part
+            self.sizes[impl.label] = calibrate(child, row.clock, target_ns)
         self.workers[impl.label] = child
 
     def fixed_size(self) -> int:
@@ -65,25 +68,43 @@ class Fleet:
             child.answer(READY_SECONDS)
         else:
             child = self.workers[impl.label]
-        n = self.sizes.get(impl.label) or self.fixed_size()
-        answer = child.ask(f"slice {n}", SLICE_SECONDS)
+        one = ask_slice(child, self.sizes.get(impl.label) or self.fixed_size())
         if self.result.row.fresh:
             child.end()
-        return Slice(**answer)
+        return one
+
+
+def ask_slice(child: Child, n: int) -> Slice:
+    return Slice(**child.ask(f"slice {n}", SLICE_SECONDS))
+
+
+def calibrate(child: Child, clock: str, target_ns: float) -> int:
+    """Find the n whose slice takes about `target_ns`; this also warms up."""
+    n, spent = 1, 1.0
+    while n < MAX_N:
+        spent = max(1.0, ask_slice(child, n).amount(clock))
+        if spent >= target_ns / 4:
+            break
+        n *= 4
+    for _ in range(CORRECTIONS):
+        n = max(1, min(MAX_N, round(n * target_ns / spent)))
+        spent = max(1.0, ask_slice(child, n).amount(clock))
+    return n
 
 
 def count_rounds(row: Row, quick: bool) -> int:
     return min(row.rounds, QUICK_ROUNDS) if quick else row.rounds
 
 
-def run_row(name: str, setting: Setting) -> Result:
+def run_row(name: str, row: Row, setting: Setting) -> Result:
     """Measure one row; what fails on one implementation leaves the others."""
-    row: Row = importlib.import_module(f"rows.{name}").ROW
     result = Result(name, row)
     with ExitStack() as stack:
         fleet = Fleet(setting, result, stack)
         living = []
         for impl in setting.impls:
+            if impl.worker(name) is None:
+                continue
             try:
                 if not row.fresh:
                     fleet.prepare(impl)

@@ -14,19 +14,20 @@ question a file, and in echo.py.
 from __future__ import annotations
 
 import argparse
-import datetime
+import importlib
 import json
-import os
 import subprocess
 import sys
-import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import report
-from echo import run_echo
+import session
+from compiled import compile_c
+from echo import echo_row, run_echo
 from rounds import run_row
-from setting import HERE, Impl, Result, Setting, describe_machine
+from session import ROOT
+from setting import HERE, Module, Program, Result, Setting
+from slices import Goal
 
 ROWS = (
     "switch_1000",
@@ -45,7 +46,6 @@ ROWS = (
     "memory",
     "import_time",
 )
-ROOT = HERE.parent
 PEERS = "trio,asyncio,uvloop,rloop,zloop,zuvloop"
 PROBE = """
 import json, platform, sys
@@ -56,31 +56,16 @@ print(json.dumps([platform.python_version(), load(sys.argv[2])[1]]))
 
 
 def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description="Benchmarks of ctrio against named peers.",
-        epilog=f"Rows: {', '.join(ROWS)}.",
+    parser = session.make_parser(
+        "Benchmarks of ctrio against named peers.", ROWS, "results.json"
     )
-    parser.add_argument("--rows", default=",".join(ROWS), help="which, by commas")
-    parser.add_argument("--quick", action="store_true", help="few, short rounds")
     parser.add_argument("--impl-a", default="ctrio", help="the module in question")
     parser.add_argument("--python-a", default=str(ROOT / "build/venv/bin/python"))
     parser.add_argument("--peers", default=PEERS, help="modules to compare with")
     parser.add_argument(
         "--python-peers", default=str(ROOT / "build/venv-trio/bin/python")
     )
-    parser.add_argument("--json", default=str(ROOT / "build/bench/results.json"))
-    parser.add_argument(
-        "--priority",
-        action="store_true",
-        help="measure at real-time priority, for a machine with other work (root)",
-    )
-    parser.add_argument(
-        "--check", action="store_true", help="exit status 1 if a row is short"
-    )
-    arguments = parser.parse_args()
-    unknown = set(arguments.rows.split(",")) - set(ROWS)
-    if unknown:
-        parser.error(f"no such row: {', '.join(sorted(unknown))}")
+    arguments: argparse.Namespace = parser.parse_args()
     return arguments
 
 
@@ -98,15 +83,15 @@ def probe(python: str, module: str) -> tuple[str, str] | None:
     return version, own
 
 
-def find_impls(arguments: argparse.Namespace) -> tuple[list[Impl], dict[str, Any]]:
+def find_impls(arguments: argparse.Namespace) -> tuple[list[Module], dict[str, Any]]:
     """The implementations that can be imported, ours first, with their versions."""
     names = [name for name in arguments.peers.split(",") if name]
     ours = arguments.impl_a
     label = f"({ours})" if ours in names else ours
-    candidates = [Impl(label, "trio", ours, arguments.python_a)]
+    candidates = [Module(label, "trio", ours, arguments.python_a)]
     for name in names:
         kind = "trio" if name == "trio" else "asyncio"
-        candidates.append(Impl(name, kind, name, arguments.python_peers))
+        candidates.append(Module(name, kind, name, arguments.python_peers))
     impls, versions = [], {}
     for impl in candidates:
         found = probe(impl.python, impl.module)
@@ -120,84 +105,37 @@ def find_impls(arguments: argparse.Namespace) -> tuple[list[Impl], dict[str, Any
     return impls, versions
 
 
-def check_priority() -> None:
-    """End with a clear line if real-time priority is not to be had."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(1))
-        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
-    except PermissionError:
-        sys.exit("bench: --priority needs the right to real-time scheduling: be root")
-
-
-def make_setting(arguments: argparse.Namespace, impls: list[Impl]) -> Setting:
-    if arguments.priority:
-        check_priority()
-    cpus = sorted(os.sched_getaffinity(0))
-    build = Path(arguments.json).resolve().parent
-    build.mkdir(parents=True, exist_ok=True)
-    # The orchestrator sleeps while a worker runs; what it does need, it takes
-    # from the core of the load.
-    os.sched_setaffinity(0, {cpus[0]})
-    return Setting(
-        impls=tuple(impls),
-        build=build,
-        work_cpu=cpus[-1],
-        load_cpu=cpus[0],
-        all_cpus=frozenset(cpus),
-        quick=arguments.quick,
-        real_time=arguments.priority,
-    )
-
-
-def print_head(facts: dict[str, Any], setting: Setting) -> None:
-    for label, found in facts["versions"].items():
+def print_versions(versions: dict[str, Any]) -> None:
+    for label, found in versions.items():
         own = "" if label == "asyncio" else f" {found['version']}"
         print(f"{label}{own} on CPython {found['python']}")
-    pythons = {found["python"] for found in facts["versions"].values()}
+    pythons = {found["python"] for found in versions.values()}
     if len(pythons) > 1:
         print("the Pythons differ: so do the figures")
-    machine = facts["machine"]
-    print(
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['kernel']}, "
-        f"load {machine['load']:.1f}; work on core {setting.work_cpu}, "
-        f"echo's load on core {setting.load_cpu}\n",
-        flush=True,
-    )
 
 
-def run_rows(names: list[str], setting: Setting) -> list[Result]:
-    results = []
-    for name in names:
-        begin = time.monotonic()
-        result = run_echo(setting) if name == "echo" else run_row(name, setting)
-        results.append(result)
-        seconds = time.monotonic() - begin
-        print(f"{name:16}{seconds:6.1f} s", flush=True)
-    return results
+def measure_echo(setting: Setting) -> Iterator[Result]:
+    """The echo row; its floor is in C."""
+    raw = compile_c(HERE / "echo_server_raw.c", setting.build / "echo_server_raw")
+    floor = Program("raw C", None, frozenset(), (str(raw),), "epoll")
+    yield run_echo(echo_row(Goal("trio", 1 / 3), Goal("uvloop", 1.15)), setting, floor)
+
+
+def measure_of(name: str) -> Callable[[Setting], Iterator[Result]]:
+    def measure(setting: Setting) -> Iterator[Result]:
+        row = importlib.import_module(f"rows.{name}").ROW
+        yield run_row(name, row, setting)
+
+    return measure_echo if name == "echo" else measure
 
 
 def main() -> int:
     arguments = parse_arguments()
-    begin = time.monotonic()
     impls, versions = find_impls(arguments)
-    setting = make_setting(arguments, impls)
-    facts: dict[str, Any] = {
-        "when": datetime.datetime.now(datetime.timezone.utc).isoformat("T", "seconds"),
-        "versions": versions,
-        "machine": describe_machine(len(setting.all_cpus)),
-    }
-    print_head(facts, setting)
-    wanted = arguments.rows.split(",")
-    results = run_rows([name for name in ROWS if name in wanted], setting)
-    facts["seconds"] = round(time.monotonic() - begin, 1)
-    facts["load_at_end"] = os.getloadavg()[0]
-    report.write_json(Path(arguments.json), results, setting, facts)
-    print(f"\n{report.as_text(results, setting)}\n")
-    short = report.count_short(results, setting)
-    gated = sum(bool(result.row.goals) for result in results)
-    print(f"{gated - short} of {gated} rows reach their goals; {facts['seconds']} s")
-    failed = any(r.row.goals and setting.ours.label in r.failures for r in results)
-    return 1 if failed or (arguments.check and short) else 0
+    setting = session.make_setting(arguments, impls[0], impls)
+    print_versions(versions)
+    measures = {name: measure_of(name) for name in ROWS}
+    return session.run(arguments, setting, versions, measures)
 
 
 if __name__ == "__main__":

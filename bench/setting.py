@@ -11,25 +11,71 @@ from pathlib import Path
 from typing import Any
 
 from children import Child
-from slices import Row
+from slices import Goal, Limit, Row
 
 HERE = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
 class Impl:
-    """One implementation: a module, how to speak to it, and its Python."""
+    """One implementation: what it is called, and how its processes are started."""
 
     label: str
+
+    def worker(self, row: str) -> list[str] | None:
+        """The command of a worker for this row; None if it takes no part in it."""
+        raise NotImplementedError
+
+    def servers(self) -> dict[str, list[str]]:
+        """The commands of its echo servers, by variant."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Module(Impl):
+    """A module of a Python: its name, how to speak to it, and the interpreter."""
+
     kind: str
     module: str
     python: str
 
+    def worker(self, row: str) -> list[str] | None:
+        return [self.python, str(HERE / "worker.py"), row, self.kind, self.module]
+
+    def servers(self) -> dict[str, list[str]]:
+        variants = ["stream"] if self.kind == "trio" else ["protocol", "buffered"]
+        script = str(HERE / "echo_server.py")
+        command = [self.python, script, self.kind, self.module]
+        return {variant: [*command, variant] for variant in variants}
+
+
+@dataclass(frozen=True)
+class Program(Impl):
+    """Compiled programs: what is put before the name of a row, and an echo server."""
+
+    command: tuple[str, ...] | None
+    rows: frozenset[str]
+    server: tuple[str, ...]
+    variant: str
+
+    def worker(self, row: str) -> list[str] | None:
+        if self.command is None or row not in self.rows:
+            return None
+        return [*self.command, row]
+
+    def servers(self) -> dict[str, list[str]]:
+        return {self.variant: list(self.server)}
+
 
 @dataclass(frozen=True)
 class Setting:
-    """What holds for all rows of a run; `impls` begins with the one in question."""
+    """What holds for all rows of a run.
 
+    `ours` is the one in question. It is the first of `impls`, unless it is not to be
+    had and only its peers are measured.
+    """
+
+    ours: Impl
     impls: tuple[Impl, ...]
     build: Path
     work_cpu: int
@@ -43,12 +89,8 @@ class Setting:
         return Child(command, cpus, self.build / log_name, self.real_time)
 
     @property
-    def ours(self) -> Impl:
-        return self.impls[0]
-
-    @property
     def peers(self) -> tuple[Impl, ...]:
-        return self.impls[1:]
+        return tuple(impl for impl in self.impls if impl != self.ours)
 
 
 @dataclass
@@ -62,13 +104,20 @@ class Sample:
 
 
 @dataclass
-class Ratio:
-    """Ours over a peer's: the middle of the rounds, and the middle half."""
+class Spread:
+    """The middle of the rounds, and the middle half."""
 
     middle: float
     low: float
     high: float
     rounds: int
+
+
+def spread(values: list[float]) -> Spread | None:
+    if len(values) < 2:
+        return Spread(values[0], values[0], values[0], 1) if values else None
+    low, middle, high = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(middle, low, high, len(values))
 
 
 @dataclass
@@ -88,16 +137,16 @@ class Result:
         values = self.values(label)
         return statistics.median(values.values()) if values else None
 
-    def ratio(self, ours: str, peer: str) -> Ratio | None:
-        """The median over rounds in which both have a slice that counts."""
+    def ratio(self, ours: str, peer: str) -> Spread | None:
+        """Ours over a peer's, in the rounds in which both have a slice that counts."""
         mine, theirs = self.values(ours), self.values(peer)
-        ratios = [mine[r] / theirs[r] for r in mine if theirs.get(r, 0) > 0]
-        if not ratios:
-            return None
-        if len(ratios) < 2:
-            return Ratio(ratios[0], ratios[0], ratios[0], 1)
-        low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-        return Ratio(middle, low, high, len(ratios))
+        return spread([mine[r] / theirs[r] for r in mine if theirs.get(r, 0) > 0])
+
+    def measured(self, ours: str, goal: Goal | Limit) -> Spread | None:
+        """What a goal is compared with."""
+        if isinstance(goal, Goal):
+            return self.ratio(ours, goal.peer)
+        return spread(list(self.values(ours).values()))
 
 
 def describe_machine(cores: int) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-#: Divide a figure in nanoseconds (or bytes) by this to show it in the unit.
-UNIT_SCALE = {"ns": 1.0, "us": 1e3, "ms": 1e6, "bytes": 1.0}
+#: Divide a figure in nanoseconds (or bytes, or times) by this to show it in the unit.
+UNIT_SCALE = {"ns": 1.0, "us": 1e3, "ms": 1e6, "bytes": 1.0, "kB": 1e3, "times": 1.0}
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,30 @@ class Goal:
     ratio: float
 
     def __str__(self) -> str:
-        if self.ratio < 1:
-            return f"<= 1/{round(1 / self.ratio, 2):g} of {self.peer}"
+        if self.is_part:
+            return f"<= 1/{1 / self.ratio:.0f} of {self.peer}"
         return f"<= {self.ratio:g} x {self.peer}"
+
+    @property
+    def is_part(self) -> bool:
+        """Whether people call the ratio a third, a fourth, …"""
+        part = 1 / self.ratio
+        return part > 1 and abs(part - round(part)) < 0.01
+
+    @property
+    def most(self) -> float:
+        return self.ratio
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most so much in the row's unit, whatever the peers need."""
+
+    most: float
+    unit: str
+
+    def __str__(self) -> str:
+        return f"<= {self.most:g} {self.unit}"
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,7 @@ class Row:
 
     title: str
     unit: str
-    goals: tuple[Goal, ...] = ()
+    goals: tuple[Goal | Limit, ...] = ()
     clock: str = "cpu"
     pinned: bool = True
     fresh: bool = False

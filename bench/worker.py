@@ -6,7 +6,6 @@ KIND is "trio" or "asyncio": how MODULE is to be spoken to. Requests are lines o
 standard input, answers are lines of JSON on standard output:
 
     (at the start)   {"python": "3.11.7", "version": "0.35.0"}
-    calibrate 40     {"n": 12000}, the n whose slice takes about 40 ms
     slice 12000      {"ops": …, "cpu_ns": …, "wall_ns": …, "size_bytes": …}
 
 A slice that fails answers {"error": "…"}. End of input ends the process. For a
@@ -28,11 +27,6 @@ from typing import Any
 from slices import Slice
 from surroundings import load, run_on_asyncio, run_on_trio
 
-MAX_N = 20_000_000
-
-#: The first estimate comes from cold code and few operations.
-CORRECTIONS = 2
-
 
 def make_runner(row: Any, kind: str, name: str, module: Any) -> Callable[[int], Slice]:
     """How to run one slice: a function of n alone."""
@@ -44,28 +38,12 @@ def make_runner(row: Any, kind: str, name: str, module: Any) -> Callable[[int], 
     return lambda n: run_on_asyncio(aio, module, lambda: row.on_asyncio(aio, n))
 
 
-def calibrate(run: Callable[[int], Slice], clock: str, target_ns: float) -> int:
-    """Find the n whose slice takes about `target_ns`; this also warms up."""
-    n, spent = 1, 1.0
-    while n < MAX_N:
-        spent = run(n).amount(clock)
-        if spent >= target_ns / 4:
-            break
-        n *= 4
-    for _ in range(CORRECTIONS):
-        n = max(1, min(MAX_N, round(n * target_ns / spent)))
-        spent = max(1.0, run(n).amount(clock))
-    return n
-
-
-def answer(row: Any, run: Callable[[int], Slice], line: str) -> dict[str, Any]:
+def answer(run: Callable[[int], Slice], line: str) -> dict[str, Any]:
     verb, _, argument = line.partition(" ")
+    if verb != "slice":
+        raise ValueError(f"unknown request {line!r}")
     gc.collect()
-    if verb == "calibrate":
-        return {"n": calibrate(run, row.ROW.clock, float(argument) * 1e6)}
-    if verb == "slice":
-        return dataclasses.asdict(run(int(argument)))
-    raise ValueError(f"unknown request {line!r}")
+    return dataclasses.asdict(run(int(argument)))
 
 
 def tell(error: BaseException) -> str:
@@ -87,7 +65,7 @@ def main() -> None:
     say({"python": platform.python_version(), "version": version})
     for line in sys.stdin:
         try:
-            say(answer(row, run, line.strip()))
+            say(answer(run, line.strip()))
         except Exception as error:
             traceback.print_exc()
             say({"error": tell(error)})

@@ -92,8 +92,24 @@ enum ctrio_code {
 
 struct ctrio_run;
 struct ctrio_task;
-struct ctrio__nursery;
+struct ctrio_clock;
+struct ctrio_error;
+struct ctrio_stream;
+struct ctrio_listener;
+struct ctrio_token;
+struct ctrio_send_channel;
+struct ctrio_receive_channel;
+struct ctrio_nursery;
 struct ctrio_cancel_scope;
+struct ctrio__nursery;
+struct ctrio__reason;
+struct ctrio__frontend;
+struct ctrio__borrower_ops;
+
+/* Below, every field is private unless it says public; the layout is here so that a scope, a
+ * nursery or a lock is a member of its user's struct, or lies on a task's stack, and needs no
+ * allocation.  None may be copied or moved once opened or initialised: lists point back at it, and
+ * every call checks that they do (CTRIO_MISUSE). */
 
 struct ctrio_list {
     struct ctrio_list *next, *prev;
@@ -175,7 +191,8 @@ struct ctrio__nursery {
     size_t child_count;
     uint32_t pending_starts; /* start() calls that may still move a child in here */
     bool body_running, parent_waiting, closed;
-    bool results_lost; /* folded already: failures of children have nowhere to go */
+    bool results_lost;       /* folded already: failures of children have nowhere to go */
+    bool cancelled_children; /* some were, and have left nothing else: see frontend.h */
 };
 struct CTRIO_CAPABILITY("nursery") ctrio_nursery {
     struct ctrio_cancel_scope scope; /* public: cancel it, give it a deadline; never close it */
@@ -245,6 +262,11 @@ struct ctrio_capacity_limiter {
     CTRIO_NO_COPY(ctrio_capacity_limiter)
 };
 
+/* One piece of a gathered send.  Borrowed for the call. */
+struct ctrio_slice {
+    const void *data;
+    size_t size;
+};
 /* A socket address of any family; bytes of a struct sockaddr.  Copy freely. */
 struct ctrio_address {
     uint64_t storage[16];

@@ -1,37 +1,56 @@
 /* channel.c - a ring of items, and two queues of ops that wait beside it.
  *
  * Invariants: receivers wait => the buffer is empty and nobody waits to send; senders wait => the
- * buffer is full.  An item is in exactly one place: the caller's, an op's `item`, the ring.
+ * buffer is full.  An item is in exactly one place: the caller's, an op's (`holds`), the ring.
  * Queues hold ops, not tasks, as an op knows its item and its end; serving one changes pointers
  * only, so a receive cannot fail for want of memory.  drop() comes last: it runs foreign code. */
 #include "kernel/channel.h"
 #include "base/alloc.h"
+#include <string.h>
 
-void ctrio__channel_init(struct ctrio__channel *channel, size_t max_buffer_size,
-                         void (*drop)(void *item))
+void ctrio__channel_init(struct ctrio__channel *channel, size_t item_size, size_t max_buffer_size,
+                         void (*drop)(struct ctrio__channel *channel, void *item))
 {
-    *channel = (struct ctrio__channel){.max_buffer_size = max_buffer_size, .drop = drop};
+    CTRIO_ASSERT(item_size > 0);
+    *channel = (struct ctrio__channel){
+        .item_size = item_size, .max_buffer_size = max_buffer_size, .drop = drop};
     ctrio__list_init(&channel->senders);
     ctrio__list_init(&channel->receivers);
 }
 
-static void *pop(struct ctrio__channel *channel)
+/* Pointers are what most channels carry. */
+static void copy(const struct ctrio__channel *channel, void *to, const void *from)
+{
+    if (channel->item_size == sizeof(void *))
+        memcpy(to, from, sizeof(void *));
+    else
+        memcpy(to, from, channel->item_size);
+}
+
+static void pop(struct ctrio__channel *channel, void *to)
 {
     CTRIO_ASSERT(channel->count > 0);
-    void *item = channel->buffer[channel->first];
+    copy(channel, to, ctrio__channel_peek(channel, 0));
     channel->first = channel->first + 1 < channel->capacity ? channel->first + 1 : 0;
     channel->count--;
-    return item;
 }
 
 /* There is room in the ring. */
-static void push(struct ctrio__channel *channel, void *item)
+static void push(struct ctrio__channel *channel, const void *item)
 {
     CTRIO_ASSERT(channel->count < channel->capacity);
-    size_t to_end = channel->capacity - channel->first;
-    size_t at = channel->count < to_end ? channel->first + channel->count : channel->count - to_end;
-    channel->buffer[at] = item;
     channel->count++;
+    copy(channel, ctrio__channel_peek(channel, channel->count - 1), item);
+}
+
+/* Takes the oldest out and drops it where it lies: drop() is foreign code and may send, but the
+ * last receiver has gone, so nothing is put in its place. */
+static void drop_first(struct ctrio__channel *channel)
+{
+    void *item = ctrio__channel_peek(channel, 0);
+    channel->first = channel->first + 1 < channel->capacity ? channel->first + 1 : 0;
+    channel->count--;
+    channel->drop(channel, item);
 }
 
 void ctrio__channel_clear(struct ctrio__channel *channel)
@@ -39,7 +58,7 @@ void ctrio__channel_clear(struct ctrio__channel *channel)
     CTRIO_ASSERT(ctrio__list_empty(&channel->senders));
     CTRIO_ASSERT(ctrio__list_empty(&channel->receivers));
     while (channel->count > 0)
-        channel->drop(pop(channel));
+        drop_first(channel);
     ctrio__free(channel->buffer);
     channel->buffer = NULL;
     channel->capacity = 0;
@@ -49,14 +68,14 @@ void ctrio__channel_clear(struct ctrio__channel *channel)
 /* Room for one more.  A ring that grows was full: the part up to its old end moves to the new. */
 static int grow(struct ctrio__channel *channel)
 {
-    size_t old = channel->capacity;
-    int code = ctrio__reserve((void **)&channel->buffer, &channel->capacity, channel->count + 1,
-                              sizeof *channel->buffer);
+    size_t old = channel->capacity, size = channel->item_size;
+    int code =
+        ctrio__reserve((void **)&channel->buffer, &channel->capacity, channel->count + 1, size);
     if (code < 0 || channel->capacity == old || channel->first == 0)
         return code;
     size_t added = channel->capacity - old;
-    for (size_t i = old; i-- > channel->first;)
-        channel->buffer[i + added] = channel->buffer[i];
+    char *first = channel->buffer + channel->first * size;
+    memmove(first + added * size, first, (old - channel->first) * size);
     channel->first += added;
     return 0;
 }
@@ -121,7 +140,7 @@ static void close_last(struct ctrio__channel *channel, enum ctrio__channel_side 
     CTRIO_ASSERT(ctrio__list_empty(&channel->receivers));
     wake_all(&channel->senders, CTRIO_BROKEN_RESOURCE);
     while (channel->count > 0)
-        channel->drop(pop(channel));
+        drop_first(channel);
 }
 
 void ctrio__channel_end_close(struct ctrio__channel_end *end)
@@ -139,7 +158,7 @@ void ctrio__channel_end_close(struct ctrio__channel_end *end)
         close_last(channel, end->side);
 }
 
-int ctrio__channel_send_nowait(struct ctrio__channel_end *end, void *item)
+int ctrio__channel_send_nowait(struct ctrio__channel_end *end, const void *item)
 {
     struct ctrio__channel *channel = end->channel;
     CTRIO_ASSERT(end->side == CTRIO__SEND_END);
@@ -150,22 +169,25 @@ int ctrio__channel_send_nowait(struct ctrio__channel_end *end, void *item)
     struct ctrio__channel_op *receiver = oldest(&channel->receivers);
     if (receiver != NULL) {
         CTRIO_ASSERT(channel->count == 0);
-        receiver->item = item;
+        copy(channel, receiver->item, item);
+        receiver->holds = true;
         wake(receiver, 0);
         return 0;
     }
     if (channel->count >= channel->max_buffer_size)
         return CTRIO_WOULD_BLOCK;
-    int code = grow(channel);
-    if (code < 0)
-        return code;
+    if (channel->count == channel->capacity) {
+        int code = grow(channel);
+        if (code < 0)
+            return code;
+    }
     push(channel, item);
     if (channel->count > channel->peak)
         channel->peak = channel->count;
     return 0;
 }
 
-int ctrio__channel_receive_nowait(struct ctrio__channel_end *end, void **item)
+int ctrio__channel_receive_nowait(struct ctrio__channel_end *end, void *item)
 {
     struct ctrio__channel *channel = end->channel;
     CTRIO_ASSERT(end->side == CTRIO__RECEIVE_END);
@@ -175,13 +197,13 @@ int ctrio__channel_receive_nowait(struct ctrio__channel_end *end, void **item)
     if (sender == NULL && channel->count == 0)
         return channel->open_send == 0 ? CTRIO_END_OF_CHANNEL : CTRIO_WOULD_BLOCK;
     if (channel->count > 0)
-        *item = pop(channel);
+        pop(channel, item);
     else
-        *item = sender->item;
+        copy(channel, item, sender->item);
     if (sender != NULL) {
         if (channel->max_buffer_size > 0) /* into the place that has just become free */
             push(channel, sender->item);
-        sender->item = NULL;
+        sender->holds = false;
         wake(sender, 0);
     }
     return 0;
@@ -192,27 +214,36 @@ static struct ctrio__channel_op *from_op(struct ctrio__op *op)
     return ctrio__container(op, struct ctrio__channel_op, base.op);
 }
 
+/* Member by member, as in ctrio__task_init: an op is made for every item. */
 static void op_init(struct ctrio__channel_op *op, const struct ctrio__op_kind *kind,
-                    struct ctrio__channel_end *end, void *item)
+                    struct ctrio__channel_end *end, void *item, bool holds)
 {
-    *op = (struct ctrio__channel_op){.item = item};
     op->base.op.kind = kind;
     op->base.op.object = end;
+    op->base.op.stage = CTRIO__STAGE_START;
+    op->base.code = 0;
+    op->base.result = NULL;
+    op->task = NULL;
     ctrio__list_init(&op->link);
     ctrio__list_init(&op->end_link);
+    op->item = item;
+    op->slot = NULL;
+    op->holds = holds;
+    op->owned = false;
 }
 
 void ctrio__channel_send_op_init(struct ctrio__channel_op *op, struct ctrio__channel_end *end,
                                  void *item)
 {
     CTRIO_ASSERT(end->side == CTRIO__SEND_END);
-    op_init(op, &ctrio__channel_send_kind, end, item);
+    op_init(op, &ctrio__channel_send_kind, end, item, true);
 }
 
-void ctrio__channel_receive_op_init(struct ctrio__channel_op *op, struct ctrio__channel_end *end)
+void ctrio__channel_receive_op_init(struct ctrio__channel_op *op, struct ctrio__channel_end *end,
+                                    void *item)
 {
     CTRIO_ASSERT(end->side == CTRIO__RECEIVE_END);
-    op_init(op, &ctrio__channel_receive_kind, end, NULL);
+    op_init(op, &ctrio__channel_receive_kind, end, item, false);
 }
 
 static enum ctrio__abort stop_waiting(struct ctrio_task *task, const struct ctrio__outcome *why)
@@ -243,13 +274,14 @@ static int park(struct ctrio__op *base, struct ctrio_task *task)
     return 0;
 }
 
-static void drop_item(struct ctrio__channel_op *op, void **item)
+/* What was not sent; or was received, and nobody takes it. */
+static void let_go(struct ctrio__channel_op *op)
 {
     struct ctrio__channel_end *end = op->base.op.object;
-    void *dropped = *item;
-    *item = NULL;
-    if (dropped != NULL)
-        end->channel->drop(dropped);
+    bool drops = op->holds && (op->owned || end->side == CTRIO__RECEIVE_END);
+    op->holds = false;
+    if (drops)
+        end->channel->drop(end->channel, op->item);
 }
 
 static void abandon(struct ctrio__op *base, struct ctrio_task *task)
@@ -258,8 +290,7 @@ static void abandon(struct ctrio__op *base, struct ctrio_task *task)
     (void)task;
     if (ctrio__list_linked(&op->link))
         unqueue(op);
-    drop_item(op, &op->item); /* not sent; or delivered, and nobody takes it */
-    drop_item(op, &op->base.result);
+    let_go(op);
 }
 
 static int attempt_send(struct ctrio__op *base, struct ctrio_task *task, struct ctrio__outcome *io)
@@ -269,39 +300,40 @@ static int attempt_send(struct ctrio__op *base, struct ctrio_task *task, struct 
     (void)io;
     int code = ctrio__channel_send_nowait(base->object, op->item);
     if (code == 0)
-        op->item = NULL;
+        op->holds = false;
     return code;
 }
 
-/* An item that was not sent, for whatever reason, is dropped with the op. */
 static enum ctrio__step send_step(struct ctrio__op *base, struct ctrio_task *task,
                                   struct ctrio__outcome *io)
 {
-    struct ctrio__channel_op *op = from_op(base);
     enum ctrio__step answer = ctrio__primitive_step(base, task, io);
     if (answer == CTRIO__DONE && io->code < 0)
-        drop_item(op, &op->item);
+        let_go(from_op(base));
     return answer;
 }
 
 static int attempt_receive(struct ctrio__op *base, struct ctrio_task *task,
                            struct ctrio__outcome *io)
 {
-    (void)task;
-    return ctrio__channel_receive_nowait(base->object, &io->value);
-}
-
-static enum ctrio__step received(struct ctrio__op *base, struct ctrio_task *task,
-                                 struct ctrio__outcome *io)
-{
     struct ctrio__channel_op *op = from_op(base);
     (void)task;
-    CTRIO_ASSERT((io->code == 0) || op->item == NULL);
-    if (io->code == 0) {
-        io->value = op->item;
-        op->item = NULL;
-    }
-    return CTRIO__DONE;
+    (void)io;
+    int code = ctrio__channel_receive_nowait(base->object, op->item);
+    op->holds = code == 0;
+    return code;
+}
+
+/* Done: what was received is the caller's. */
+static enum ctrio__step receive_step(struct ctrio__op *base, struct ctrio_task *task,
+                                     struct ctrio__outcome *io)
+{
+    struct ctrio__channel_op *op = from_op(base);
+    enum ctrio__step answer = ctrio__primitive_step(base, task, io);
+    CTRIO_ASSERT(answer == CTRIO__PARKED || op->holds == (io->code == 0));
+    if (answer == CTRIO__DONE)
+        op->holds = false;
+    return answer;
 }
 
 const struct ctrio__op_kind ctrio__channel_send_kind = {
@@ -313,9 +345,8 @@ const struct ctrio__op_kind ctrio__channel_send_kind = {
 };
 const struct ctrio__op_kind ctrio__channel_receive_kind = {
     .verb = "receive",
-    .step = ctrio__primitive_step,
+    .step = receive_step,
     .attempt = attempt_receive,
     .park = park,
-    .woken = received,
     .abandon = abandon,
 };

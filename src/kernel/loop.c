@@ -7,6 +7,8 @@
 #include "kernel/loop.h"
 
 static const uint64_t poll_budget = 50000; /* ticks: nanoseconds */
+static const uint64_t longest_unyielded = 20000;
+static const uint32_t most_unyielded = 100;
 
 static bool shortcuts_allowed(const struct ctrio_run *run)
 {
@@ -31,6 +33,36 @@ bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task)
     CTRIO_ASSERT(run->current == task);
     task->schedule_points++;
     return true;
+}
+
+/* Counted from the first operation of the step that completed at once.  The ticks cost as much as
+ * an operation: while these come fast, only the first,
+ * second, fourth, eighth and so on looks. */
+static bool within_bounds(struct ctrio_run *run)
+{
+    static const uint64_t fast = 1000; /* ticks between two looks */
+    if (++run->unyielded > most_unyielded)
+        return false;
+    if (run->unyielded < run->look_again_at)
+        return true;
+    uint64_t now = run->now(run->os, CTRIO__TICKS);
+    if (run->unyielded == 1) {
+        run->unyielded_since = now;
+        run->looked = now;
+    }
+    run->look_again_at = run->unyielded + (now - run->looked < fast ? run->unyielded : 1);
+    run->looked = now;
+    return now - run->unyielded_since < longest_unyielded;
+}
+
+bool ctrio__may_go_on(struct ctrio_run *run, struct ctrio_task *task)
+{
+    const uint32_t instruments = ~(uint32_t)CTRIO__HOOK_FINALIZE;
+    CTRIO_ASSERT(run->current == task);
+    if (run->bounded && run->chooser == NULL && (run->hooks.wanted & instruments) == 0 &&
+        !ctrio__entry_queue_pending(&run->entries) && within_bounds(run))
+        return true;
+    return ctrio__may_continue(run, task);
 }
 
 bool ctrio__may_skip_poll(struct ctrio_run *run)

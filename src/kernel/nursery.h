@@ -41,6 +41,7 @@ struct ctrio__start_op {
     struct ctrio__nursery_close_op close;
     /* Spawns the child in op->old; a failure becomes the body's: *io. [may run foreign code] */
     void (*spawn)(struct ctrio__start_op *op, struct ctrio_task *task, struct ctrio__outcome *io);
+    const char *unstarted; /* static: what is said if the child exits without started() */
     /* The group of the old nursery becomes the result: takes its only member out. [code] */
     void (*unwrap)(struct ctrio__start_op *op, struct ctrio__outcome *io);
     struct ctrio_list moving_scopes, moving_tasks; /* only while started() moves them */

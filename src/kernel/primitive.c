@@ -21,7 +21,7 @@ static enum ctrio__step attempt(struct ctrio__op *op, struct ctrio_task *task,
     }
     io->code = code;
     /* After a wait the schedule point has been; Trio adds no second one. */
-    if (code < 0 || op->stage == CTRIO__STAGE_WAITING || ctrio__may_continue(task->run, task))
+    if (code < 0 || op->stage == CTRIO__STAGE_WAITING || ctrio__may_go_on(task->run, task))
         return CTRIO__DONE;
     primitive->result = io->value;
     primitive->code = code;

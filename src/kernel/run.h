@@ -83,11 +83,16 @@ struct ctrio_run {
     struct ctrio__outcome fatal; /* what the init task died of, if it did */
 
     /* Shortcuts of the loop, see loop.h. */
-    uint64_t last_poll; /* ticks of the last look at the machine */
-    double last_now;    /* the run's clock then; INFINITY: not read */
-    bool deadline_far;  /* no timer is due within a millisecond of last_now */
-    bool poll_now;      /* something voids the polling budget */
-    bool strict;        /* no shortcuts */
+    uint64_t last_poll;       /* ticks of the last look at the machine */
+    double last_now;          /* the run's clock then; INFINITY: not read */
+    bool deadline_far;        /* no timer is due within a millisecond of last_now */
+    bool poll_now;            /* something voids the polling budget */
+    bool strict;              /* no shortcuts */
+    bool bounded;             /* operations that complete at once need not yield each time */
+    uint32_t unyielded;       /* how many have not, in this step */
+    uint32_t look_again_at;   /* at how many the ticks are read next */
+    uint64_t unyielded_since; /* ticks at the first of them */
+    uint64_t looked;          /* ticks when last read for this */
 };
 
 /* -ENOMEM or the backend's -errno; nothing to close then. */
@@ -113,6 +118,12 @@ static inline bool ctrio__run_looks_each_step(const struct ctrio_run *run)
 {
     return run->chooser != NULL && run->chooser->task_by_task;
 }
+/* The two halves of a step, for a front end whose tasks hand over to each other without going back
+ * to the loop.  pick: the next task of the batch, running from now on, its wake still in it; NULL:
+ * the batch is used up.  put_back: it has parked or yielded, or is DONE with *final. */
+struct ctrio_task *ctrio__run_pick(struct ctrio_run *run);
+void ctrio__run_put_back(struct ctrio_run *run, enum ctrio__step step,
+                         struct ctrio__outcome *final);
 /* Something outside the tasks is broken: the loop stops, ctrio__run_alive turns false. */
 void ctrio__run_fail(struct ctrio_run *run, int code);
 /* [any thread]  Marks an interrupt for the main task and wakes the loop.  The front end pushes an

@@ -211,10 +211,11 @@ static PyObject *send_nowait(PyObject *self, PyObject *const *args, Py_ssize_t n
         ctrio__parse_one("MemorySendChannel.send_nowait", "value", args, nargs, kwnames);
     if (value == NULL || ctrio__may_wake(state, first_waiting(&channel_of(self)->receivers)) < 0)
         return NULL;
-    int code = ctrio__channel_send_nowait(end_of(self), Py_NewRef(value));
+    PyObject *item = Py_NewRef(value);
+    int code = ctrio__channel_send_nowait(end_of(self), &item);
     if (code >= 0)
         Py_RETURN_NONE;
-    Py_DECREF(value);
+    Py_DECREF(item);
     return ctrio__raise_code(state, code, NULL);
 }
 
@@ -229,7 +230,10 @@ static int send_parse(struct ctrio__coroutine *coro, PyObject *const *args, Py_s
 static int send_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *Py_UNUSED(task))
 {
     CTRIO_ASSERT(coro->arg != NULL);
-    ctrio__channel_send_op_init(&coro->op.channel, end_of(coro->self), coro->arg);
+    struct ctrio__channel_op *op = &coro->op.channel;
+    ctrio__channel_send_op_init(op, end_of(coro->self), &op->slot);
+    op->slot = coro->arg;
+    op->owned = true;
     coro->arg = NULL;
     return 0;
 }
@@ -237,10 +241,8 @@ static int send_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *Py_U
  * stepped it may be on its way between two owners: nobody names it then, and it stays alive. */
 static int op_traverse(struct ctrio__coroutine *coro, visitproc visit, void *arg)
 {
-    if (coro->state != CORO_PARKED)
-        return 0;
-    Py_VISIT((PyObject *)coro->op.channel.item);
-    Py_VISIT((PyObject *)coro->op.channel.base.result);
+    if (coro->state == CORO_PARKED && coro->op.channel.holds)
+        Py_VISIT((PyObject *)coro->op.channel.slot);
     return 0;
 }
 
@@ -249,7 +251,7 @@ static int op_traverse(struct ctrio__coroutine *coro, visitproc visit, void *arg
 static PyObject *receive_nowait(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     struct ctrio__state *state = ctrio__state_of(self);
-    void *item = NULL;
+    PyObject *item = NULL;
     if (ctrio__may_wake(state, first_waiting(&channel_of(self)->senders)) < 0)
         return NULL;
     int code = ctrio__channel_receive_nowait(end_of(self), &item);
@@ -261,14 +263,15 @@ static PyObject *receive_nowait(PyObject *self, PyObject *Py_UNUSED(ignored))
 
 static int receive_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *Py_UNUSED(task))
 {
-    ctrio__channel_receive_op_init(&coro->op.channel, end_of(coro->self));
+    struct ctrio__channel_op *op = &coro->op.channel;
+    ctrio__channel_receive_op_init(op, end_of(coro->self), &op->slot);
     return 0;
 }
 static PyObject *receive_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)
 {
-    CTRIO_ASSERT(io->code < 0 || io->value != NULL);
+    CTRIO_ASSERT(io->code < 0 || coro->op.channel.slot != NULL);
     if (io->code >= 0)
-        return io->value;
+        return coro->op.channel.slot;
     return ctrio__raise(ctrio__state_of_coro(coro), io);
 }
 static PyObject *anext_finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io)

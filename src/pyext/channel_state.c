@@ -10,9 +10,10 @@ static struct ctrio__py_channel *channel_of(PyObject *self)
     return (struct ctrio__py_channel *)self;
 }
 
-static void drop_item(void *item)
+static void drop_item(struct ctrio__channel *channel, void *item)
 {
-    Py_DECREF((PyObject *)item);
+    (void)channel;
+    Py_DECREF(*(PyObject **)item);
 }
 
 PyObject *ctrio__channel_make(PyTypeObject *type, PyObject *max_buffer_size)
@@ -24,7 +25,7 @@ PyObject *ctrio__channel_make(PyTypeObject *type, PyObject *max_buffer_size)
     PyObject *self = type->tp_alloc(type, 0);
     if (self == NULL)
         return NULL;
-    ctrio__channel_init(&channel_of(self)->channel, number, drop_item);
+    ctrio__channel_init(&channel_of(self)->channel, sizeof(PyObject *), number, drop_item);
     channel_of(self)->max_buffer_size = Py_NewRef(max_buffer_size);
     return self;
 }
@@ -58,9 +59,7 @@ static PyObject *channel_statistics(PyObject *self, PyObject *Py_UNUSED(ignored)
 /* The n-th item of the ring, borrowed. */
 static PyObject *item_at(const struct ctrio__channel *channel, size_t n)
 {
-    CTRIO_ASSERT(n < channel->count);
-    size_t at = channel->first + n;
-    return channel->buffer[at < channel->capacity ? at : at - channel->capacity];
+    return *(PyObject **)ctrio__channel_peek(channel, n);
 }
 
 static PyObject *get_data(PyObject *self, void *Py_UNUSED(closure))
@@ -83,7 +82,7 @@ int ctrio__channel_waiting(PyObject *dict, const struct ctrio_list *queue, bool 
         struct ctrio__channel_op *op = ctrio__container(at, struct ctrio__channel_op, link);
         CTRIO_ASSERT(op->task->frontend == &ctrio__python);
         PyObject *task = (PyObject *)ctrio__py_task_from(op->task);
-        if (PyODict_SetItem(dict, task, items ? op->item : Py_None) < 0)
+        if (PyODict_SetItem(dict, task, items ? *(PyObject **)op->item : Py_None) < 0)
             return -1;
     }
     return 0;

@@ -118,6 +118,7 @@ static PyObject *status_make(struct ctrio__state *state, struct ctrio__py_nurser
     if (self == NULL)
         return NULL;
     ctrio__start_op_init(&self->op, &target->nursery);
+    self->op.unstarted = "child exited without calling task_status.started()";
     self->op.spawn = start_spawn;
     self->op.unwrap = start_unwrap;
     self->target = (struct ctrio__py_nursery *)Py_NewRef(target);

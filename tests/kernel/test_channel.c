@@ -10,7 +10,7 @@ static struct script_nursery nursery;
 
 static void init_with(size_t size)
 {
-    ctrio__channel_init(&channel, size, script_drop_item);
+    ctrio__channel_init(&channel, sizeof(struct script_item *), size, script_drop_item);
     ctrio__channel_end_init(&out, &channel, CTRIO__SEND_END);
     ctrio__channel_end_init(&in, &channel, CTRIO__RECEIVE_END);
 }
@@ -114,7 +114,7 @@ static void without_a_buffer_items_go_from_hand_to_hand(void)
 
 static void an_unbounded_buffer_takes_them_all_and_wraps(void)
 {
-    void *item;
+    struct script_item *item;
     int wrong = 0, sent = 0, received = 0;
     fresh(SIZE_MAX);
     for (int round = 0; round < 200; round++) {
@@ -123,8 +123,8 @@ static void an_unbounded_buffer_takes_them_all_and_wraps(void)
                 sent++;
         for (int i = 0; i < 5; i++)
             if (ctrio__channel_receive_nowait(&in, &item) == 0) {
-                wrong += ((struct script_item *)item)->number != ++received;
-                script_drop_item(item);
+                wrong += item->number != ++received;
+                script_drop_item(&channel, &item);
             }
     }
     is(sent, 1400);
@@ -291,7 +291,7 @@ static void ops_that_never_began_drop_their_items(void)
     struct ctrio__channel_op op;
     fresh(9);
     ctrio__task_init(&task, &script_frontend);
-    ctrio__channel_receive_op_init(&op, &in);
+    ctrio__channel_receive_op_init(&op, &in, &op.slot);
     ctrio__op_abandon(&op.base.op, &task);
     is(world.items_dropped, 0);
     is(run(main_task), 0);
@@ -299,8 +299,10 @@ static void ops_that_never_began_drop_their_items(void)
     struct script_item *item = NULL;
     init_with(1);
     if (tap_saw(script_send_item(&out, 5)) == 0)
-        ctrio__channel_receive_nowait(&in, (void **)&item);
-    ctrio__channel_send_op_init(&op, &out, item);
+        ctrio__channel_receive_nowait(&in, &item);
+    ctrio__channel_send_op_init(&op, &out, &op.slot);
+    op.slot = item;
+    op.owned = true;
     ctrio__op_abandon(&op.base.op, &task);
     is(world.items_dropped, 3);
     ctrio__channel_clear(&channel);
@@ -370,9 +372,9 @@ static void init(void)
 /* With a sending victim there may be an item too many, with a receiving one an item too few. */
 static bool make_up(void)
 {
-    void *item;
+    struct script_item *item;
     if (ctrio__channel_receive_nowait(&in, &item) == 0) {
-        script_say("left=%d", item != NULL ? (int)((struct script_item *)item)->number : 0);
+        script_say("left=%d", item != NULL ? (int)item->number : 0);
         ctrio__free(item);
         return true;
     }

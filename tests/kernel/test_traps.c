@@ -18,7 +18,7 @@ static void fresh(void)
     script_reset();
     ctrio__lot_init(&lot, &script_frontend);
     ctrio__lot_init(&other, &script_frontend);
-    ctrio__channel_init(&channel, 0, script_drop_item);
+    ctrio__channel_init(&channel, sizeof(struct script_item *), 0, script_drop_item);
     ctrio__channel_end_init(&out, &channel, CTRIO__SEND_END);
     ctrio__channel_end_init(&in, &channel, CTRIO__RECEIVE_END);
 }
@@ -166,7 +166,7 @@ static struct ctrio_task *whose;
 static void receive_and_forget(struct script_task *self)
 {
     whose = &self->task;
-    ctrio__channel_receive_op_init(&receive_by_hand, &in);
+    ctrio__channel_receive_op_init(&receive_by_hand, &in, &receive_by_hand.slot);
     is((int)step(&receive_by_hand.base.op, self), (int)CTRIO__PARKED);
     is(channel.receivers_count, 1);
 }

@@ -440,7 +440,7 @@ static void got(struct script_task *self)
 
 static void fresh_channel(size_t size)
 {
-    ctrio__channel_init(&channel, size, script_drop_item);
+    ctrio__channel_init(&channel, sizeof(struct script_item *), size, script_drop_item);
     ctrio__channel_end_init(&out, &channel, CTRIO__SEND_END);
     ctrio__channel_end_init(&in, &channel, CTRIO__RECEIVE_END);
     ctrio__scope_init(&scope, &script_frontend);
@@ -487,7 +487,7 @@ static bool take_the_rest(void)
     if (ctrio__channel_receive_nowait(&in, &item) != 0)
         return false;
     received++;
-    script_drop_item(item);
+    script_drop_item(&channel, &item);
     return true;
 }
 

@@ -335,7 +335,7 @@ static void take_value(struct script_task *self, struct ctrio__outcome *io)
     if (nursery != NULL && nursery->scope != NULL && nursery->scope->state == CTRIO_SCOPE_CLOSED)
         ctrio__scope_forget(nursery->scope); /* as when the object dies */
     if (self->op.op.kind == &ctrio__channel_receive_kind && io->code == 0) {
-        struct script_item *item = io->value;
+        struct script_item *item = self->op.channel.slot;
         io->value = item != NULL ? (void *)item->number : NULL; /* NULL: see send */
         ctrio__free(item);
     } else if (io->code == CTRIO_MISUSE) {

@@ -184,7 +184,7 @@ void script_begin_close(struct script_task *self, const struct script_step *step
 void script_begin_start(struct script_task *self, const struct script_step *step);
 void script_begin_io(struct script_task *self, const struct script_step *step);
 int script_send_item(struct ctrio__channel_end *end, intptr_t number);
-void script_drop_item(void *item);
+void script_drop_item(struct ctrio__channel *unused, void *item);
 
 #define END {.verb = NULL}
 #define TRY {.verb = "try", .mark = SCRIPT_TRY}

@@ -123,6 +123,7 @@ void script_begin_start(struct script_task *self, const struct script_step *step
     struct script_nursery *old = &world.old[world.old_count++];
     CTRIO_ASSERT(world.old_count <= sizeof world.old / sizeof world.old[0]);
     ctrio__start_op_init(&self->op.start, &nursery->nursery);
+    self->op.start.unstarted = "exited without started";
     ctrio__scope_init(&old->scope, &script_frontend);
     self->op.start.old = &old->nursery;
     self->op.start.old_scope = &old->scope;
@@ -292,10 +293,11 @@ static struct script_item *item_new(intptr_t number)
     return item;
 }
 
-void script_drop_item(void *item)
+void script_drop_item(struct ctrio__channel *unused, void *item)
 {
+    (void)unused;
     world.items_dropped++;
-    ctrio__free(item);
+    ctrio__free(*(struct script_item **)item);
 }
 
 /* Without memory for the item, NULL is sent: the receiver will see number 0. */
@@ -304,7 +306,10 @@ void script_begin_send(struct script_task *self, const struct script_step *step)
     struct script_item *item = item_new(step->number);
     if (item == NULL)
         tap_saw(-ENOMEM);
-    ctrio__channel_send_op_init(&self->op.channel, step->object, item);
+    struct ctrio__channel_op *op = &self->op.channel;
+    ctrio__channel_send_op_init(op, step->object, &op->slot);
+    op->slot = item;
+    op->owned = true;
 }
 
 int script_send_item(struct ctrio__channel_end *end, intptr_t number)
@@ -312,7 +317,7 @@ int script_send_item(struct ctrio__channel_end *end, intptr_t number)
     struct script_item *item = item_new(number);
     if (item == NULL)
         return -ENOMEM;
-    int code = ctrio__channel_send_nowait(end, item);
+    int code = ctrio__channel_send_nowait(end, &item);
     if (code < 0)
         ctrio__free(item);
     return code;
@@ -325,15 +330,15 @@ int script_do_send_nowait(struct script_task *self, const struct script_step *st
 
 void script_begin_receive(struct script_task *self, const struct script_step *step)
 {
-    ctrio__channel_receive_op_init(&self->op.channel, step->object);
+    ctrio__channel_receive_op_init(&self->op.channel, step->object, &self->op.channel.slot);
 }
 
 int script_do_receive_nowait(struct script_task *self, const struct script_step *step)
 {
-    void *item = NULL;
+    struct script_item *item = NULL;
     int code = ctrio__channel_receive_nowait(step->object, &item);
     if (code == 0 && item != NULL)
-        self->value = (void *)((struct script_item *)item)->number;
+        self->value = (void *)item->number;
     ctrio__free(item);
     return code_of(self, code);
 }

@@ -1,0 +1,3 @@
+module ctrio/bench
+
+go 1.22

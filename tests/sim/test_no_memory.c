@@ -37,6 +37,8 @@ static void begin_primitive(struct crew_task *self, struct ctrio__primitive *op,
     crew_do(self, &op->op);
 }
 
+static int number; /* what goes through the channel */
+
 /* Parks in an event, a lock, a semaphore, a channel; woken each time, then cancelled. */
 static bool waits_for_all(struct crew_task *self)
 {
@@ -57,7 +59,7 @@ static bool waits_for_all(struct crew_task *self)
         begin_primitive(self, &permit, &ctrio__semaphore_acquire_kind, &semaphore);
         return true;
     case 3:
-        ctrio__channel_receive_op_init(&receiving, &in);
+        ctrio__channel_receive_op_init(&receiving, &in, &number);
         crew_do(self, &receiving.base.op);
         return true;
     case 4:
@@ -91,7 +93,7 @@ static bool hands_out(struct crew_task *self)
         ctrio__semaphore_release(&semaphore);
         break;
     case 4:
-        ctrio__channel_send_op_init(&sending, &out, &event);
+        ctrio__channel_send_op_init(&sending, &out, &number);
         crew_do(self, &sending.base.op);
         return true;
     case 5:
@@ -133,7 +135,7 @@ static void parking_waking_cancelling_failing_and_exiting_take_no_memory(void)
     ctrio__event_init(&event, crew.tasks[0].task.frontend);
     ctrio__lock_init(&lock, crew.tasks[0].task.frontend);
     ctrio__semaphore_init(&semaphore, 1, 1, crew.tasks[0].task.frontend);
-    ctrio__channel_init(&channel, 0, NULL);
+    ctrio__channel_init(&channel, sizeof(int), 0, NULL);
     ctrio__channel_end_init(&out, &channel, CTRIO__SEND_END);
     ctrio__channel_end_init(&in, &channel, CTRIO__RECEIVE_END);
     waiter = crew_add(&crew, "waiter", waits_for_all, NULL);

@@ -42,7 +42,7 @@ static void fresh(uint64_t seed)
     neutral.chooser = (struct ctrio__chooser){toss, false};
     neutral.rng = (struct ctrio__rng){seed};
     ctrio__lock_init(&lock, &script_frontend);
-    ctrio__channel_init(&channel, 1, script_drop_item);
+    ctrio__channel_init(&channel, sizeof(struct script_item *), 1, script_drop_item);
     ctrio__channel_end_init(&out, &channel, CTRIO__SEND_END);
     ctrio__channel_end_init(&in, &channel, CTRIO__RECEIVE_END);
     ctrio__scope_init(&scope, &script_frontend);

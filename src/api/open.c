@@ -55,6 +55,7 @@ static int open_loop(struct ctrio__c_run *run)
     size_t size = run->options.stack_size != 0 ? run->options.stack_size : 65536;
     ctrio__stack_pool_init(&run->stacks, &ctrio__memory_native, size);
     ctrio__stack_pool_init(&run->loop_stacks, &ctrio__memory_native, CTRIO__LOOP_STACK);
+    run->loop_stacks.at_once = 1;
     int result = ctrio__stack_promise(&run->loop_stacks);
     if (result < 0)
         return result;

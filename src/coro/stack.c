@@ -11,7 +11,7 @@
 #include "base/assert.h"
 #include <errno.h>
 
-static const size_t first_piece = 16, largest_piece = 4096; /* stacks */
+static const size_t largest_piece = 4096; /* stacks */
 static const uint64_t canary = 0xc7217057ac4ca9a7u;
 
 static size_t round_up(size_t size, size_t unit)
@@ -22,7 +22,7 @@ static size_t round_up(size_t size, size_t unit)
 void ctrio__stack_pool_init(struct ctrio__stack_pool *pool, const struct ctrio__memory_calls *calls,
                             size_t stack_size)
 {
-    *pool = (struct ctrio__stack_pool){.calls = calls, .page = calls->page_size()};
+    *pool = (struct ctrio__stack_pool){.calls = calls, .page = calls->page_size(), .at_once = 16};
     if (stack_size < CTRIO__SMALLEST_STACK)
         stack_size = CTRIO__SMALLEST_STACK;
     if (stack_size > SIZE_MAX / 2 / largest_piece) /* map() will refuse it */
@@ -32,7 +32,7 @@ void ctrio__stack_pool_init(struct ctrio__stack_pool *pool, const struct ctrio__
 
 static int map_piece(struct ctrio__stack_pool *pool)
 {
-    size_t count = pool->mapped < first_piece ? first_piece : pool->mapped;
+    size_t count = pool->mapped < pool->at_once ? pool->at_once : pool->mapped;
     if (count > largest_piece)
         count = largest_piece;
     int result = ctrio__reserve((void **)&pool->pieces, &pool->piece_capacity,

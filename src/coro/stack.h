@@ -43,6 +43,7 @@ struct ctrio__stack_pool {
     const struct ctrio__memory_calls *calls;
     size_t stack_size; /* of each, with guard and descriptor; a multiple of the page */
     size_t page;
+    size_t at_once;                    /* how many the first mapping is for */
     struct ctrio__stack *cached;       /* last used first */
     size_t cached_count, cached_least; /* and the fewest since the last trim */
     size_t promised;                   /* <= mapped */

@@ -35,7 +35,7 @@ void ctrio__await_io(struct ctrio__c_task *self, struct ctrio__op *op, struct ct
     while (op->kind->step(op, &self->task, io) == CTRIO__PARKED) {
         self->u.life.op = op;
         ctrio__suspend(self);
-        *io = *self->u.life.io;
+        ctrio__task_take_wake(&self->task, io);
     }
     self->u.life.op = NULL;
     if (io->code == CTRIO_CANCELLED) {

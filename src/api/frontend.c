@@ -197,6 +197,13 @@ static void task_free(struct ctrio_task *task)
         ctrio__c_task_drop(self); /* the run is given up with it */
 }
 
+/* handover.c switches to them, and they put themselves back. */
+static enum ctrio__step never_called(struct ctrio_task *task, struct ctrio__outcome *io)
+{
+    (void)io;
+    ctrio__die("task %s was stepped as if it had no stack", ctrio__task_name(task));
+}
+
 /* --- tasks that are steps -------------------------------------------------------------------- */
 
 static enum ctrio__step op_resume(struct ctrio_task *task, struct ctrio__outcome *io)
@@ -216,7 +223,7 @@ static void op_free(struct ctrio_task *task)
     .scope_release = scope_release, .lot_broken = lot_broken
 
 const struct ctrio__frontend ctrio__c_frontend = {
-    .name = "c", .resume = ctrio__c_resume, .task_free = task_free, SHARED};
+    .name = "c", .resume = never_called, .task_free = task_free, SHARED};
 const struct ctrio__frontend ctrio__op_frontend = {
     .name = "c", .resume = op_resume, .task_free = op_free, SHARED};
 const struct ctrio__frontend ctrio__step_frontend = {

@@ -46,7 +46,6 @@ static int open_kernel(struct ctrio__c_run *run, struct ctrio__chooser *chooser)
         .seed = run->options.seed != 0 ? run->options.seed : random[0],
     };
     result = ctrio__run_open(&run->run, &options);
-    run->run.strict = run->options.strict_checkpoints;
     run->run.bounded = !run->options.strict_checkpoints;
     return result;
 }
@@ -68,6 +67,7 @@ static int open_loop(struct ctrio__c_run *run)
 
 static void close_loop(struct ctrio__c_run *run)
 {
+    ctrio__fiber_close(&run->left);
     ctrio__fiber_close(&run->loop);
     while (run->spare != NULL) {
         struct ctrio__c_task *task = run->spare;

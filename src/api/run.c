@@ -4,7 +4,7 @@
  * never runs user code but hooks, run-soon calls and steps of step tasks; these must not suspend.
  * A failure of the system that leaves the loop without events cannot be reported to anybody: stacks
  * cannot be unwound from outside.  It ends the program with a message. */
-#include "api/run.h"
+#include "api/handover.h"
 #include "kernel/loop.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -82,6 +82,27 @@ static void look(struct ctrio__c_run *run, struct ctrio__io_events *events)
         ctrio__die("cannot wait for events: %s", ctrio__code_text(result));
 }
 
+/* Whoever is switched to may hand over to others; all of them have put themselves back when one of
+ * them comes here. */
+static void run_task(struct ctrio__c_run *run, struct ctrio_task *task)
+{
+    if (ctrio__stackful(task)) {
+        ctrio__fiber_switch(&run->loop, ctrio__c_fiber_of(run, ctrio__c_task_of(task)));
+        return;
+    }
+    struct ctrio__outcome io;
+    ctrio__task_take_wake(task, &io);
+    enum ctrio__step step = task->frontend->resume(task, &io);
+    ctrio__run_put_back(&run->run, step, &io);
+}
+
+static struct ctrio_task *next_task(struct ctrio__c_run *run)
+{
+    struct ctrio_task *task = run->picked;
+    run->picked = NULL;
+    return task != NULL ? task : ctrio__run_pick(&run->run);
+}
+
 static void drive(struct ctrio__c_run *run)
 {
     struct ctrio_run *base = &run->run;
@@ -92,8 +113,9 @@ static void drive(struct ctrio__c_run *run)
         if (!skip)
             look(run, &events);
         ctrio__run_begin(base, skip ? NULL : &events);
-        while (ctrio__run_step(base) && !step_by_step) {
-        }
+        struct ctrio_task *task = next_task(run);
+        for (; task != NULL; task = step_by_step ? NULL : next_task(run))
+            run_task(run, task);
         trim_stacks(run);
     }
     if (base->failed != 0)
@@ -134,8 +156,10 @@ void ctrio__c_run_live(struct ctrio__c_run *run)
     ctrio__fiber_switch(&self->u.life.fiber, &run->loop); /* back when it is our turn, … */
     if (run->run.tasks_living == 0) /* … or when all is over: there never was a main task */
         return;
-    ctrio__c_task_body(self);
-    ctrio__suspend(self);
+    struct ctrio__outcome final;
+    ctrio__c_task_body(self, &final);
+    ctrio__run_put_back(&run->run, CTRIO__DONE, &final);
+    ctrio__c_hand_over(run, &self->u.life.fiber);
     CTRIO_ASSERT(run->run.tasks_living == 0);
 }
 

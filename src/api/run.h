@@ -21,6 +21,8 @@ struct ctrio__c_run {
     struct ctrio__os *os;
     struct ctrio__native_os *native; /* owned; NULL: `os` is lent */
     struct ctrio__fiber loop;
+    struct ctrio__fiber left;  /* of the last task that ended: closed when the next one has */
+    struct ctrio_task *picked; /* for the loop to run, as whoever picked it could not */
     struct ctrio__stack_pool stacks, loop_stacks; /* tasks' and the loop's own */
     struct ctrio__c_task main;
     struct ctrio_cancel_scope main_scope; /* around the main task: SIGINT cancels it */
@@ -87,6 +89,6 @@ void ctrio__log(struct ctrio__c_run *run, enum ctrio_log_level level, const char
     CTRIO_PRINTF(3, 4);
 /* Says it on stderr and aborts: the program is broken in a way that no code can report. */
 _Noreturn void ctrio__die(const char *format, ...) CTRIO_PRINTF(1, 2);
-/* Back to the loop, and here again when it resumes us. */
+/* The running task has parked or yielded: others run, and here again when it is resumed. */
 void ctrio__suspend(struct ctrio__c_task *self);
 #endif

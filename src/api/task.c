@@ -30,6 +30,7 @@ struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn 
     task->ignored = 0;
     task->holds = 1;
     task->over = false;
+    task->task.may_continue = true; /* nobody drives a stack by hand */
     task->u.life = (struct ctrio__c_life){.fn = fn, .arg = arg};
     return task;
 }
@@ -85,61 +86,10 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
     return (struct ctrio__outcome){result, ctrio__stories_take(&self->u.life.stories, result)};
 }
 
-void ctrio__c_task_body(struct ctrio__c_task *self)
+void ctrio__c_task_body(struct ctrio__c_task *self, struct ctrio__outcome *final)
 {
     int result = self->u.life.fn(self->u.life.arg);
-    struct ctrio__outcome final = final_outcome(self, result);
+    *final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
-    *self->u.life.io = final;
     self->over = true;
-}
-
-static void entry(void *arg)
-{
-    struct ctrio__c_task *self = arg;
-    struct ctrio__c_run *run = ctrio__c_run_of(&self->task);
-    ctrio__fiber_entered(&self->u.life.fiber);
-    ctrio__c_task_body(self);
-    ctrio__fiber_leave(&self->u.life.fiber, &run->loop);
-}
-
-/* --- steps ----------------------------------------------------------------------------------- */
-
-static void bind_stack(struct ctrio__c_run *run, struct ctrio__c_task *self)
-{
-    struct ctrio__c_life *life = &self->u.life;
-    if (life->stack == NULL)
-        life->stack = ctrio__stack_take(&run->stacks);
-    char *top = life->stack->top;
-    if (life->arg >= (void *)life->stack->low && life->arg < (void *)top) /* copied in */
-        top = (char *)((uintptr_t)life->arg & ~(uintptr_t)15);
-    ctrio__fiber_init(&life->fiber, life->stack->low, (size_t)(top - life->stack->low), entry,
-                      self);
-}
-
-enum ctrio__step ctrio__c_resume(struct ctrio_task *task, struct ctrio__outcome *io)
-{
-    struct ctrio__c_task *self = ctrio__c_task_of(task);
-    struct ctrio__c_run *run = ctrio__c_run_of(task);
-    struct ctrio__c_life *life = &self->u.life;
-    task->may_continue = true;
-    life->io = io;
-    if (life->fiber.sp == NULL)
-        bind_stack(run, self);
-    ctrio__fiber_switch(&run->loop, &life->fiber);
-    if (!self->over) {
-        if (life->stack != NULL && !ctrio__stack_intact(life->stack))
-            ctrio__die("the stack of task %s has overflowed", ctrio__task_name(task));
-        return CTRIO__PARKED;
-    }
-    if (life->stack != NULL) { /* the main task's is the thread's own, and not left yet */
-        ctrio__fiber_close(&life->fiber);
-        ctrio__stack_give(&run->stacks, life->stack);
-    }
-    return CTRIO__DONE;
-}
-
-void ctrio__suspend(struct ctrio__c_task *self)
-{
-    ctrio__fiber_switch(&self->u.life.fiber, &ctrio__c_run_of(&self->task)->loop);
 }

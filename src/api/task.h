@@ -17,7 +17,6 @@ struct ctrio__c_life {
     struct ctrio__stack *stack; /* NULL before its first step, and the main task's, always */
     ctrio_task_fn *fn;
     void *arg;
-    struct ctrio__outcome *io;     /* of the step under way: the wake, then what it came to */
     const struct ctrio__op *op;    /* that it waits in, for reports; NULL */
     struct ctrio__start_op *start; /* of the ctrio_start() that waits for our ctrio_started() */
     struct ctrio_error *stories;   /* newest first, at most four; owned */
@@ -62,8 +61,7 @@ void ctrio__c_task_drop(struct ctrio__c_task *task);
 /* A node that lay in the task has gone. */
 void ctrio__c_task_let_go(struct ctrio__c_task *task);
 /* On a stack of its own, the body of a task; and of the main one, on the thread's. */
-void ctrio__c_task_body(struct ctrio__c_task *task);
-enum ctrio__step ctrio__c_resume(struct ctrio_task *task, struct ctrio__outcome *io);
+void ctrio__c_task_body(struct ctrio__c_task *task, struct ctrio__outcome *final);
 /* step.c: tasks whose steps are a function of the user's. */
 enum ctrio__step ctrio__step_resume(struct ctrio_task *task, struct ctrio__outcome *io);
 void ctrio__step_free(struct ctrio_task *task);

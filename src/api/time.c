@@ -43,7 +43,7 @@ int ctrio_sleep_until(double deadline)
         return ctrio__refuse_outside();
     if (isnan(deadline))
         return ctrio__fail(-EINVAL, "a deadline that is not a number");
-    if (deadline <= ctrio__run_time(self->task.run))
+    if (deadline < INFINITY && deadline <= ctrio__run_time(self->task.run))
         return ctrio_checkpoint();
     ctrio__sleep_op_init(&op, deadline);
     return ctrio__await(self, &op.op);
@@ -56,7 +56,12 @@ int ctrio_sleep(double seconds)
         return ctrio__refuse_outside();
     if (isnan(seconds) || seconds < 0)
         return ctrio__fail(-EINVAL, "a length of time that is negative or not a number");
-    return ctrio_sleep_until(ctrio__run_time(self->task.run) + seconds);
+    if (seconds <= 0)
+        return ctrio_checkpoint();
+    struct ctrio__sleep_op op;
+    double now = seconds < INFINITY ? ctrio__run_time(self->task.run) : 0.0;
+    ctrio__sleep_op_init(&op, now + seconds);
+    return ctrio__await(self, &op.op);
 }
 
 int ctrio_wait_all_tasks_blocked(double cushion)

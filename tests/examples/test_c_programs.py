@@ -19,7 +19,7 @@ def lines(connection: socket.socket) -> Iterator[str]:
 
 
 def test_the_kitchen_serves_as_its_python_twin_does() -> None:
-    done = run("hello")
+    done = run("kitchen")
     said = "here comes the soup\nhere comes the bread\nno pudding today\n"
     assert (done.returncode, done.stdout, done.stderr) == (0, said, "")
 

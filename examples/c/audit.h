@@ -80,14 +80,12 @@ static inline void audit_run_ends(struct audit *audit)
     audit->tasks = audit_tasks() - audit->tasks;
 }
 
-/* After the run.  `code`: what it came to, whose story is memory as well.  A thread that has looked
- * up a name may outlive the run by a moment and frees what it has then: it is waited for. */
-static inline void audit_end(struct audit *audit, int code)
+/* After ctrio_exit_status(), as stories are memory too.  A thread that has looked up a name may
+ * outlive the run by a moment and frees what it has then: it is waited for. */
+static inline void audit_end(struct audit *audit)
 {
     if (!audit->wanted)
         return;
-    if (code < 0)
-        ctrio_error_free(ctrio_error_take(code));
     for (int i = 0; i < 200 && atomic_load(&audit->bytes) > 0; i++)
         poll(NULL, 0, 5);
     printf("left over: tasks %zu, descriptors %zu, bytes %zu\n", audit->tasks,

@@ -24,13 +24,13 @@ struct pool {
 /* One that is open if there is any, so that no more are opened than are needed at a time. */
 static struct connection *find_free(struct pool *pool)
 {
-    struct connection *found = NULL;
-    for (int i = 0; i < pool->size; i++) {
-        struct connection *c = &pool->connections[i];
-        if (!c->in_use && (found == NULL || (c->stream != NULL && found->stream == NULL)))
-            found = c;
-    }
-    return found; /* the limiter promises one */
+    struct connection *found = pool->connections;
+    while (found->in_use) /* the limiter promises a free one */
+        found++;
+    for (struct connection *c = found; c < pool->connections + pool->size; c++)
+        if (!c->in_use && c->stream != NULL)
+            return c;
+    return found;
 }
 
 static int pool_open(struct pool *pool, struct connection *connection)

@@ -82,7 +82,7 @@ static struct ctrio__outcome first_alone(struct ctrio__nursery *nursery)
 static struct ctrio__outcome group(struct ctrio__nursery *nursery)
 {
     size_t real = 0;
-    bool cancelled = false;
+    bool cancelled = nursery->cancelled_children;
     ctrio__list_each (link, &nursery->failures) {
         struct ctrio__failure *failure = ctrio__container(link, struct ctrio__failure, link);
         real += !is_cancelled(failure);
@@ -218,9 +218,9 @@ static void op_free(struct ctrio_task *task)
 }
 
 #define SHARED                                                                                     \
-    .adopt = adopt, .group = group, .strip_cancelled = strip_cancelled, .misnested = misnested,    \
-    .reason_make = reason_make, .reason_free = reason_free, .outcome_drop = outcome_drop,          \
-    .scope_release = scope_release, .lot_broken = lot_broken
+    .cancelled_is_bare = true, .adopt = adopt, .group = group, .strip_cancelled = strip_cancelled, \
+    .misnested = misnested, .reason_make = reason_make, .reason_free = reason_free,                \
+    .outcome_drop = outcome_drop, .scope_release = scope_release, .lot_broken = lot_broken
 
 const struct ctrio__frontend ctrio__c_frontend = {
     .name = "c", .resume = never_called, .task_free = task_free, SHARED};

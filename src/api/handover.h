@@ -7,4 +7,6 @@
 void ctrio__c_hand_over(struct ctrio__c_run *run, struct ctrio__fiber *from);
 /* Where a task goes on; or begins, on a stack of its own. */
 struct ctrio__fiber *ctrio__c_fiber_of(struct ctrio__c_run *run, struct ctrio__c_task *task);
+/* One schedule point and no look for a cancellation: what an operation that has succeeded owes. */
+void ctrio__c_yield(struct ctrio__c_task *self);
 #endif

@@ -65,13 +65,14 @@ int ctrio__c_run_start(struct ctrio__c_run *run)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
-static void trim_stacks(struct ctrio__c_run *run)
+static void trim(struct ctrio__c_run *run)
 {
     static const uint64_t once_in = 1000000000; /* ticks: nanoseconds */
-    if (run->stacks.cached_count == 0 || run->run.last_poll - run->last_trim < once_in)
+    if (run->run.last_poll - run->last_trim < once_in)
         return;
     run->last_trim = run->run.last_poll;
     ctrio__stack_trim(&run->stacks);
+    ctrio__c_spare_trim(run);
 }
 
 static void look(struct ctrio__c_run *run, struct ctrio__io_events *events)
@@ -116,7 +117,7 @@ static void drive(struct ctrio__c_run *run)
         struct ctrio_task *task = next_task(run);
         for (; task != NULL; task = step_by_step ? NULL : next_task(run))
             run_task(run, task);
-        trim_stacks(run);
+        trim(run);
     }
     if (base->failed != 0)
         ctrio__die("the run is broken: %s", ctrio__code_text(base->failed));

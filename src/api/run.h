@@ -35,17 +35,17 @@ struct ctrio__c_run {
     struct ctrio_run_options options;
     struct ctrio__overflow_watch overflow;
     struct ctrio__signal_entry interrupt, dump;
-    struct ctrio__c_task *spare; /* by task.run_link.next; at most CTRIO__SPARE_TASKS */
-    size_t spare_count;
-    struct ctrio_token *token; /* NULL: nobody has asked for one */
-    uint64_t last_trim;        /* ticks */
-    double slow_step;          /* seconds; INFINITY: nobody looks */
-    ctrio_task_fn *user_fn;    /* the main task's own */
+    struct ctrio__c_task *spare;     /* structs without a task, by life.arg */
+    size_t spare_count, spare_least; /* and the fewest since the last trim */
+    struct ctrio_token *token;       /* NULL: nobody has asked for one */
+    uint64_t last_trim;              /* ticks */
+    double slow_step;                /* seconds; INFINITY: nobody looks */
+    ctrio_task_fn *user_fn;          /* the main task's own */
     void *user_arg;
     int main_result;  /* what it returned */
     bool interrupted; /* SIGINT has cancelled main_scope */
 };
-enum { CTRIO__SPARE_TASKS = 4096, CTRIO__LOOP_STACK = 262144 };
+enum { CTRIO__LOOP_STACK = 262144 };
 
 #if defined(__GNUC__) && defined(__ELF__) /* a read, not a call of the dynamic linker */
 __attribute__((tls_model("initial-exec")))
@@ -89,6 +89,4 @@ void ctrio__log(struct ctrio__c_run *run, enum ctrio_log_level level, const char
     CTRIO_PRINTF(3, 4);
 /* Says it on stderr and aborts: the program is broken in a way that no code can report. */
 _Noreturn void ctrio__die(const char *format, ...) CTRIO_PRINTF(1, 2);
-/* The running task has parked or yielded: others run, and here again when it is resumed. */
-void ctrio__suspend(struct ctrio__c_task *self);
 #endif

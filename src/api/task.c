@@ -17,6 +17,8 @@ struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn 
     if (task != NULL) {
         run->spare = task->u.life.arg;
         run->spare_count--;
+        if (run->spare_count < run->spare_least)
+            run->spare_least = run->spare_count;
     } else {
         task = ctrio__alloc(sizeof *task);
     }
@@ -39,13 +41,24 @@ struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn 
 static void recycle(struct ctrio__c_task *task, struct ctrio__c_run *run)
 {
     ctrio__free(task->own_name);
-    if (run == NULL || run->spare_count == CTRIO__SPARE_TASKS) {
+    if (run == NULL) {
         ctrio__free(task);
         return;
     }
     task->u.life.arg = run->spare;
     run->spare = task;
     run->spare_count++;
+}
+
+void ctrio__c_spare_trim(struct ctrio__c_run *run)
+{
+    for (size_t unused = run->spare_least / 2; unused > 0; unused--) {
+        struct ctrio__c_task *task = run->spare;
+        run->spare = task->u.life.arg;
+        run->spare_count--;
+        ctrio__free(task);
+    }
+    run->spare_least = run->spare_count;
 }
 
 void ctrio__c_task_let_go(struct ctrio__c_task *task)
@@ -86,10 +99,8 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
     return (struct ctrio__outcome){result, ctrio__stories_take(&self->u.life.stories, result)};
 }
 
-void ctrio__c_task_body(struct ctrio__c_task *self, struct ctrio__outcome *final)
+void ctrio__c_task_conclude(struct ctrio__c_task *self, int result, struct ctrio__outcome *final)
 {
-    int result = self->u.life.fn(self->u.life.arg);
     *final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
-    self->over = true;
 }

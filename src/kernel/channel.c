@@ -176,9 +176,11 @@ int ctrio__channel_send_nowait(struct ctrio__channel_end *end, const void *item)
     }
     if (channel->count >= channel->max_buffer_size)
         return CTRIO_WOULD_BLOCK;
-    int code = grow(channel);
-    if (code < 0)
-        return code;
+    if (channel->count == channel->capacity) {
+        int code = grow(channel);
+        if (code < 0)
+            return code;
+    }
     push(channel, item);
     if (channel->count > channel->peak)
         channel->peak = channel->count;

@@ -240,6 +240,16 @@ def examples() -> Outcome | None:
     return pytest("examples", bootstrap.ensure_ctrio(), [folder])
 
 
+def examples_asan() -> Outcome | None:
+    """The C programs of examples/ under the sanitizers."""
+    files = sorted((TESTS / "examples").glob("test_c_*.py"))
+    if not files:
+        return None
+    programs = sanitized() / "examples/c"
+    venv = bootstrap.ensure_venv()
+    return pytest("examples-asan", venv, files, CTRIO_TEST_PROGRAMS=str(programs))
+
+
 SUITES: dict[str, Callable[[], Outcome | None]] = {
     "style": style,
     "gcc": c_gcc,
@@ -253,6 +263,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "harness": harness,
     "conformance": conformance,
     "examples": examples,
+    "examples-asan": examples_asan,
 }
 ON_REQUEST = {"asan-python": python_asan}
 

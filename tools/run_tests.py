@@ -171,6 +171,19 @@ def python_debug() -> Outcome | None:
     return total
 
 
+def python_traced() -> Outcome | None:
+    """The Python tests under sys.settrace; but for those that measure growth."""
+    if bootstrap.main_python().version >= (3, 12):
+        raise SetupError("from CPython 3.12 on `await` does the same when traced")
+    return pytest(
+        "traced",
+        bootstrap.ensure_ctrio(),
+        [TESTS / "pyext"],
+        PYTHONPATH=str(TESTS / "support"),
+        PYTEST_ADDOPTS="-p traced --ignore-glob=*/test_references*",
+    )
+
+
 def python_asan() -> Outcome | None:
     """The Python tests with the sanitizers in the extension."""
     if not (folders := python_tests()):
@@ -259,6 +272,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "python": python_main,
     "python-also": python_also,
     "python-debug": python_debug,
+    "python-traced": python_traced,
     "nogil": nogil,
     "harness": harness,
     "conformance": conformance,

@@ -22,7 +22,8 @@ from unittest import mock
 import pytest
 
 import ctrio
-from ctrio import _ctrio
+import ctrio.testing
+from ctrio import _ctrio, _stubs
 from ctrio.testing import trio_test
 
 FUNCTIONS = {
@@ -190,6 +191,39 @@ def test_its_code_can_be_replaced_as_debuggers_do() -> None:
     finally:
         function.__code__ = before
     assert function.__code__ is before
+
+
+@pytest.mark.parametrize(
+    "function", [*ALL.values(), *BLOCKS.values()], ids=[*ALL, *BLOCKS]
+)
+def test_what_belongs_to_the_code_is_its_twin_s(function: Any) -> None:
+    twin = function.__wrapped__
+    assert isinstance(twin, types.FunctionType)
+    assert function.__defaults__ is twin.__defaults__
+    assert function.__kwdefaults__ is twin.__kwdefaults__
+    assert function.__globals__ is twin.__globals__ is vars(_stubs)
+    if sys.version_info >= (3, 12):
+        assert function.__type_params__ == twin.__type_params__ == ()
+    if sys.version_info >= (3, 14):
+        assert function.__annotate__ is twin.__annotate__
+
+
+def test_defaults_can_be_read_and_replaced() -> None:
+    function: Any = ctrio.testing.wait_all_tasks_blocked
+    assert function.__defaults__ == (0.0,)
+    assert ctrio.Nursery.start.__kwdefaults__ == {"name": None}  # type: ignore[attr-defined]
+    assert ctrio.sleep.__defaults__ is None  # type: ignore[attr-defined]
+    assert ctrio.sleep.__kwdefaults__ is None  # type: ignore[attr-defined]
+    function.__defaults__ = (5.0,)
+    try:
+        parameter = inspect.signature(function).parameters["cushion"]
+        assert parameter.default == 5.0
+    finally:
+        function.__defaults__ = (0.0,)
+    with pytest.raises(AttributeError):
+        function.__globals__ = {}
+    with pytest.raises(TypeError):
+        function.__defaults__ = 3
 
 
 def test_names_are_strings() -> None:

@@ -407,6 +407,37 @@ def test_it_tells_its_name_and_state() -> None:
 
 
 @trio_test
+async def test_it_tells_whether_it_runs_waits_or_is_over() -> None:
+    limiter, states = ctrio.CapacityLimiter(1), []
+
+    class Borrower:
+        def __hash__(self) -> int:  # asked for at the first step
+            note()
+            return 1
+
+    def note() -> None:
+        python_s = inspect.getcoroutinestate(coro)
+        states.append((python_s, coro.cr_running, coro.cr_suspended))
+        assert coro.cr_state == python_s
+
+    limiter.acquire_on_behalf_of_nowait("another")
+    coro: Any = limiter.acquire_on_behalf_of(Borrower())
+    assert not inspect.iscoroutine(coro)
+    assert inspect.isawaitable(coro)
+    note()
+    coro.send(None)
+    note()
+    coro.close()
+    note()
+    assert states == [
+        (inspect.CORO_CREATED, False, False),
+        (inspect.CORO_RUNNING, True, False),
+        (inspect.CORO_SUSPENDED, False, True),
+        (inspect.CORO_CLOSED, False, False),
+    ]
+
+
+@trio_test
 async def test_a_debugger_finds_its_code_and_a_frame_without_a_caller() -> None:
     coro = ctrio.sleep(0)
     assert coro.cr_code is ctrio.sleep.__code__

@@ -72,7 +72,9 @@ async def test_wrong_arguments_fail_like_the_standard_library_s_but_after_a_chec
     coroutine = getattr(sock, method)(*args, **kwargs)
     with assert_checkpoints(), pytest.raises(standard.type) as raised:
         await coroutine
-    assert str(raised.value) == str(standard.value)
+    # While it is traced, 3.11 leaves the "socket." out.
+    texts = [str(error.value).removeprefix("socket.") for error in (raised, standard)]
+    assert texts[0] == texts[1]
 
 
 @trio_test

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import contextvars
+import inspect
+import sys
 import threading
+import types
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
 import ctrio
-from ctrio import CapacityLimiter, from_thread, to_thread
+from ctrio import CapacityLimiter, from_thread, lowlevel, to_thread
 from ctrio._threads import PARENT_TASK_DATA
 from ctrio.testing import (
     active_thread_count,
@@ -418,3 +422,47 @@ async def test_nothing_is_left_in_the_thread() -> None:
     ctrio.lowlevel.start_thread_soon(lambda: outside.append(look()), deliver)
     assert done.wait(30)
     assert outside == [{}]
+
+
+# --- what others look into ------------------------------------------------------------
+
+
+def test_the_functions_are_python_s_with_the_names_that_others_read() -> None:
+    """stackscope finds the thread of a task, and the task of a thread, by these."""
+    run_sync: Any = to_thread.run_sync
+    assert inspect.isfunction(run_sync)
+    assert {"thread_name", "worker_fn"} <= set(run_sync.__code__.co_varnames)
+    for function in (from_thread.run, from_thread.run_sync):
+        assert inspect.isfunction(function)
+        assert "trio_token" in function.__code__.co_varnames
+        assert "_send_message_to_trio" in function.__code__.co_names
+    send: Any = ctrio._threads._send_message_to_trio
+    assert {"trio_token", "message_to_trio"} <= set(send.__code__.co_varnames)
+    for message in (ctrio._threads.Run, ctrio._threads.RunSync):
+        assert inspect.isfunction(message.run_in_host_task)
+        assert inspect.isfunction(message.run_in_system_nursery)
+
+
+@trio_test
+async def test_a_task_that_waits_for_a_thread_shows_which() -> None:
+    task, token = lowlevel.current_task(), lowlevel.current_trio_token()
+    finished, codes, seen = threading.Event(), [], {}
+    code = to_thread.run_sync.__code__
+
+    def look() -> None:
+        frames = [frame for frame, _ in task.iter_await_frames()]
+        [frame] = [frame for frame in frames if frame.f_code is code]
+        seen.update(frame.f_locals)
+        finished.set()
+
+    def work() -> None:
+        frame: types.FrameType | None = sys._getframe()
+        while frame is not None:
+            codes.append(frame.f_code)
+            frame = frame.f_back
+        token.run_sync_soon(look)
+        assert finished.wait(60)
+
+    await to_thread.run_sync(work, thread_name="the thread")
+    assert seen["thread_name"] == "the thread"
+    assert seen["worker_fn"].__code__ in codes

@@ -413,7 +413,11 @@ def test_a_run_may_break_with_tasks_parked(make: Callable[[], Case]) -> None:
 
 
 def growth(use: Callable[[], Awaitable[object]]) -> tuple[int, int, int]:
-    """What a hundred uses leave: objects, references to our types, all references."""
+    """What a hundred uses leave: objects, references to our types, all references.
+
+    There may be fewer objects than before: idle workers of earlier tests end in their
+    own time.
+    """
 
     async def use_often() -> None:
         for _ in range(50):
@@ -450,7 +454,8 @@ def test_a_hundred_uses_leave_nothing_behind(make: Callable[[], Case]) -> None:
                 scope.cancel()
 
     objects, references, total = growth(use)
-    assert (objects, references) == (0, 0)
+    assert objects <= 0
+    assert references == 0
     assert total < 50  # less than one every other time; a few are the interpreter's
 
 
@@ -485,5 +490,6 @@ def test_a_hundred_uses_of_the_rest_leave_nothing_behind() -> None:
         ctrio.lowlevel.add_parking_lot_breaker(current_task(), lot)
 
     objects, references, total = growth(use)
-    assert (objects, references) == (0, 0)
+    assert objects <= 0
+    assert references == 0
     assert total < 50

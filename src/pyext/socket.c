@@ -252,6 +252,8 @@ int ctrio__exec_socket(PyObject *module, struct ctrio__state *state)
     static_assert(sizeof(bool) == sizeof(char), "T_BOOL is a char");
     if (ctrio__add_type(module, TYPE_SOCKET_BASE, &socket_spec, NULL, "SocketBase") < 0 ||
         ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__transfer_methods) < 0 ||
+        ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__recvmsg_methods) < 0 ||
+        ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__sendmsg_methods) < 0 ||
         ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__connection_methods) < 0)
         return -1;
     return ctrio__exec_stream(module, state);

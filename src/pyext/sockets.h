@@ -101,7 +101,8 @@ PyObject *ctrio__landing_take(struct ctrio__landing *landing, struct ctrio__py_s
                               size_t count);
 void ctrio__landing_drop(struct ctrio__landing *landing);
 
-extern const struct ctrio__async ctrio__transfer_methods[], ctrio__connection_methods[];
+extern const struct ctrio__async ctrio__transfer_methods[], ctrio__recvmsg_methods[],
+    ctrio__sendmsg_methods[], ctrio__connection_methods[];
 
 /* --- addresses: sockaddr.c --------------------------------------------------------- */
 

@@ -6,6 +6,7 @@ from collections.abc import (
     Callable,
     Coroutine,
     Generator,
+    Iterable,
     Iterator,
     Mapping,
     MutableMapping,
@@ -549,6 +550,8 @@ class Cell:
 
 # Sockets.
 
+_Ancillary: TypeAlias = list[tuple[int, int, bytes]]
+
 @disjoint_base
 class SocketBase:
     _sock: stdlib_socket
@@ -558,6 +561,41 @@ class SocketBase:
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> int: ...
     async def send(self, data: Buffer, flags: int = 0, /) -> int: ...
+    async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]: ...
+    async def recvfrom_into(
+        self, buffer: Buffer, nbytes: int = 0, flags: int = 0
+    ) -> tuple[int, Any]: ...
+    async def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, _Ancillary, int, Any]: ...
+    async def recvmsg_into(
+        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[int, _Ancillary, int, Any]: ...
+    @overload
+    async def sendto(
+        self, data: Buffer, address: tuple[object, ...] | str | Buffer, /
+    ) -> int: ...
+    @overload
+    async def sendto(
+        self, data: Buffer, flags: int, address: tuple[object, ...] | str | Buffer, /
+    ) -> int: ...
+    async def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancdata: Iterable[tuple[int, int, Buffer]] = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> int: ...
+    async def _sendto(self, *args: Any) -> int: ...
+    async def _sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancdata: Iterable[tuple[int, int, Buffer]] = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> int: ...
     async def _accept(self) -> tuple[int, Any]: ...
     async def _connect(self, address: Any) -> None: ...
     def _release(self) -> None: ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._util import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
     from types import TracebackType
     from typing import Any, NoReturn
 
@@ -405,6 +405,89 @@ class SocketBase:
 
     async def send(self, data: Buffer, flags: int = 0, /) -> int:
         """Send some of the data; return how much."""
+        raise NotImplementedError
+
+    async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
+        """Receive some data; return where it is from as well."""
+        raise NotImplementedError
+
+    async def recvfrom_into(
+        self, buffer: Buffer, nbytes: int = 0, flags: int = 0
+    ) -> tuple[int, Any]:
+        """Receive some data into a buffer; return how much, and where it is from."""
+        raise NotImplementedError
+
+    async def recvmsg(
+        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[bytes, list[tuple[int, int, bytes]], int, Any]:
+        """Receive some data with what the system has to say about it.
+
+        Args:
+            bufsize: How much data, at most.
+            ancbufsize: How many bytes of ancillary data, at most; see
+                `socket.CMSG_SPACE`. What does not fit is lost.
+            flags: As for the system's `recvmsg`.
+
+        Returns:
+            The data; a list of ancillary data, each with its level, its type and its
+            bytes; flags, which tell whether something was lost; where it is from.
+        """
+        raise NotImplementedError
+
+    async def recvmsg_into(
+        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
+    ) -> tuple[int, list[tuple[int, int, bytes]], int, Any]:
+        """Receive some data into buffers with what the system has to say about it.
+
+        Args:
+            buffers: They are filled one after the other.
+            ancbufsize: As for `recvmsg`.
+            flags: As for `recvmsg`.
+
+        Returns:
+            As `recvmsg`, but how much data there was instead of the data.
+        """
+        raise NotImplementedError
+
+    async def sendto(self, *args: Any) -> int:
+        """Send data to an address; return how much.
+
+        Args:
+            args: The data; flags, if any; the address. A name in it is looked up.
+        """
+        raise NotImplementedError
+
+    async def sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancdata: Iterable[tuple[int, int, Buffer]] = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> int:
+        """Send data with something for the system; return how much.
+
+        Args:
+            buffers: The data, which is sent as one.
+            ancdata: Ancillary data, each with its level, its type and its bytes.
+            flags: As for the system's `sendmsg`.
+            address: Where to; a name in it is looked up.
+        """
+        raise NotImplementedError
+
+    async def _sendto(self, *args: Any) -> int:
+        """Do what `sendto` does once names have been looked up."""
+        raise NotImplementedError
+
+    async def _sendmsg(
+        self,
+        buffers: Iterable[Buffer],
+        ancdata: Iterable[tuple[int, int, Buffer]] = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> int:
+        """Do what `sendmsg` does once names have been looked up."""
         raise NotImplementedError
 
     async def _accept(self) -> tuple[int, Any]:

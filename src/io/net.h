@@ -2,7 +2,9 @@
  *
  * Results are >= 0 or -errno.  Calls never block: what would is -EAGAIN (connect: -EINPROGRESS).
  * Handles are the os's numbers; the native ones are descriptors, all born close-on-exec and
- * non-blocking.  An interrupted call is made again, a send never raises SIGPIPE. */
+ * non-blocking.  (What arrives in ancillary data is neither, unless the flags say so: another
+ * process made it, and whoever receives it may mean to hand it on.)  An interrupted call is made
+ * again, a send never raises SIGPIPE. */
 #ifndef CTRIO_IO_NET_H
 #define CTRIO_IO_NET_H
 #include "os/os.h"

@@ -125,14 +125,13 @@ static ptrdiff_t net_send(struct ctrio__os *os, intptr_t handle, const void *dat
     return result < 0 ? -errno : result;
 }
 
-/* What arrives in ancillary data is a descriptor of ours too. */
 static ptrdiff_t net_recvmsg(struct ctrio__os *os, intptr_t handle, struct msghdr *message,
                              int flags)
 {
     (void)os;
     int fd = descriptor(handle);
     ssize_t result;
-    AGAIN_IF_INTERRUPTED(result, recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+    AGAIN_IF_INTERRUPTED(result, recvmsg(fd, message, flags));
     return result < 0 ? -errno : result;
 }
 

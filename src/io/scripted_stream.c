@@ -121,15 +121,25 @@ ptrdiff_t ctrio__sim_send(struct ctrio__os *os, intptr_t handle, const void *dat
     return ctrio__sim_traced(world, CTRIO__SIM_SEND, handle, result);
 }
 
+static size_t bytes_in(const struct msghdr *message)
+{
+    size_t total = 0;
+    for (size_t i = 0; i < (size_t)message->msg_iovlen; i++)
+        total += message->msg_iov[i].iov_len;
+    return total;
+}
+
 /* One piece at a time; a piece that moves in part is the last.  Streams have no ancillary data
- * and no addresses here. */
+ * and no addresses here.  A message without bytes asks what one of no bytes would be told. */
 ptrdiff_t ctrio__sim_recvmsg(struct ctrio__os *os, intptr_t handle, struct msghdr *message,
                              int flags)
 {
     ptrdiff_t total = 0;
     message->msg_namelen = 0;
     message->msg_controllen = 0;
-    message->msg_flags = 0;
+    message->msg_flags = flags & MSG_CMSG_CLOEXEC;
+    if (bytes_in(message) == 0)
+        return ctrio__sim_recv(os, handle, NULL, 0, flags);
     for (size_t i = 0; i < (size_t)message->msg_iovlen; i++) {
         size_t size = message->msg_iov[i].iov_len;
         if (size == 0)
@@ -144,10 +154,21 @@ ptrdiff_t ctrio__sim_recvmsg(struct ctrio__os *os, intptr_t handle, struct msghd
     return total;
 }
 
+/* Ancillary data is refused rather than lost.  An address is too much for a pair; TCP does not
+ * look at it. */
 ptrdiff_t ctrio__sim_sendmsg(struct ctrio__os *os, intptr_t handle, const struct msghdr *message,
                              int flags)
 {
+    struct ctrio__scripted *world = ctrio__scripted_of(os);
+    const struct ctrio__sim_socket *socket = ctrio__sim_find(world, handle);
     ptrdiff_t total = 0;
+    if (message->msg_controllen != 0)
+        return ctrio__sim_traced(world, CTRIO__SIM_SEND, handle, -EINVAL);
+    if (message->msg_namelen != 0 && socket != NULL && socket->family == AF_UNIX)
+        return ctrio__sim_traced(world, CTRIO__SIM_SEND, handle,
+                                 socket->state == CTRIO__SIM_CONNECTED ? -EISCONN : -EOPNOTSUPP);
+    if (bytes_in(message) == 0)
+        return ctrio__sim_send(os, handle, NULL, 0, flags);
     for (size_t i = 0; i < (size_t)message->msg_iovlen; i++) {
         size_t size = message->msg_iov[i].iov_len;
         if (size == 0)

@@ -18,6 +18,14 @@ int ctrio__socket_wait(struct ctrio__socket *socket, enum ctrio__io_interest int
     return run->io_ops->wait(run->io, socket->handle, interest, task);
 }
 
+int ctrio__socket_wait_anew(struct ctrio__socket *socket, enum ctrio__io_interest interest,
+                            struct ctrio_task *task)
+{
+    CTRIO_ASSERT(task->run->current == task);
+    ctrio__void_poll_budget(task->run);
+    return task->run->io_ops->wait(task->run->io, socket->handle, interest, task);
+}
+
 void ctrio__socket_closing(struct ctrio__socket *socket, struct ctrio_run *run)
 {
     if (run != NULL && socket->handle >= 0)

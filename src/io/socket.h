@@ -26,6 +26,10 @@ static inline void ctrio__socket_init(struct ctrio__socket *socket, intptr_t han
  * CTRIO_BUSY_RESOURCE, -errno: not parked. */
 int ctrio__socket_wait(struct ctrio__socket *socket, enum ctrio__io_interest interest,
                        struct ctrio_task *task);
+/* The same where -EAGAIN promises no edge: the system looks anew, and the task is woken soon if the
+ * socket is ready as it stands. */
+int ctrio__socket_wait_anew(struct ctrio__socket *socket, enum ctrio__io_interest interest,
+                            struct ctrio_task *task);
 /* The number is about to be closed, by the caller or by whoever owns it: wakes those who wait on
  * it and forgets it.  `run` may be NULL outside a run. */
 void ctrio__socket_closing(struct ctrio__socket *socket, struct ctrio_run *run);

@@ -1,10 +1,10 @@
 /* socket_ops.c - one step function over four system calls.
  *
  * Invariant: every park on a socket comes right after a call on it answered -EAGAIN, in the same
- * step (io/socket.h lives on that).  An answer is kept in the op over its schedule point, an
- * error too: Trio's sockets yield before they raise, unlike its other primitives.  Waiting first
- * was refused: a call that cannot work must say so, and a server's next request is often there
- * already. */
+ * step (io/socket.h lives on that; where no edge follows, the wait looks anew).  An answer is kept
+ * in the op over its schedule point, an error too: Trio's sockets yield before they raise, unlike
+ * its other primitives.  Waiting first was refused: a call that cannot work must say so, and a
+ * server's next request is often there already. */
 #include "io/socket_ops.h"
 #include "kernel/checkpoint.h"
 #include "kernel/loop.h"
@@ -152,6 +152,17 @@ static int attempt_send_message(struct ctrio__op *base, struct ctrio_task *task,
         base, ctrio__net_of(task)->sendmsg(task->run->os, socket->handle, op->message, op->flags));
 }
 
+/* A Unix socket's message to an address waits for room over there.  Ours counts as writable all
+ * along, and no edge is promised: there is nothing but to ask again and again, as Trio does. (Linux
+ * happens to make an edge of each failed attempt.) */
+static int park_send_message(struct ctrio__op *base, struct ctrio_task *task)
+{
+    const struct ctrio__message_op *op = OP_OF(base, struct ctrio__message_op);
+    if (op->message->msg_namelen == 0)
+        return park(base, task);
+    return ctrio__socket_wait_anew(base->object, op->head.interest, task);
+}
+
 const struct ctrio__op_kind ctrio__receive_message_kind = {.verb = "recvmsg",
                                                            .step = step,
                                                            .attempt = attempt_receive_message,
@@ -161,7 +172,7 @@ const struct ctrio__op_kind ctrio__receive_message_kind = {.verb = "recvmsg",
 const struct ctrio__op_kind ctrio__send_message_kind = {.verb = "sendmsg",
                                                         .step = step,
                                                         .attempt = attempt_send_message,
-                                                        .park = park,
+                                                        .park = park_send_message,
                                                         .woken = woken,
                                                         .abandon = abandon};
 

@@ -1,9 +1,10 @@
 /* os.h - `struct ctrio__os`: every way from a run to the machine.
  *
  * The run sees readiness, clock and choices of it; socket operations see `net`, front ends see the
- * rest.  The native one calls the system; a simulator embeds this struct at the head of its own
- * world.  Results are >= 0 or -errno: nothing depends on errno, which belongs to a thread and not
- * to a task.  Children (spawn, reap, kill) join the table when there are processes. */
+ * rest, of which Python's leaves some to CPython (docs/design/simulation.md).  The native one calls
+ * the system; a simulator embeds this struct at the head of its own world.  Results are >= 0 or
+ * -errno: nothing depends on errno, which belongs to a thread and not to a task.  Children (spawn,
+ * reap, kill) join the table when there are processes. */
 #ifndef CTRIO_OS_OS_H
 #define CTRIO_OS_OS_H
 #include "kernel/io.h"

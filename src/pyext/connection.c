@@ -2,7 +2,7 @@
  *
  * Both turn addresses into Python's form, or out of it, within the attempt, so that no op holds a
  * sockaddr.  Addresses that sockaddr.c leaves alone (other families, names, mistakes) go through
- * the connect of the standard library's socket, whose errors are then the right ones.  Invariant:
+ * the methods of the standard library's socket, whose answers are then the right ones.  Invariant:
  * a handle that was accepted is either in the op's result or closed. */
 #include "pyext/outcome.h"
 #include "pyext/sockets.h"
@@ -32,13 +32,47 @@ static int parse_nothing(struct ctrio__coroutine *coro, PyObject *const *args, P
     return ctrio__parse(coro->function->async->qualname, args, nargs, kwnames, NULL, 0, 0, NULL);
 }
 
+/* For families whose addresses are not ours to read; that method leaves the descriptor blocking. */
+static int accept_by_python(struct ctrio__op *op, struct ctrio_task *task,
+                            struct ctrio__outcome *io)
+{
+    struct ctrio__os *os = task->run->os;
+    PyObject *address, *nothing = PyTuple_New(0);
+    int fd;
+    if (nothing == NULL)
+        return ctrio__py_socket_failed(op, io);
+    int code = ctrio__py_socket_by_python(op, task, io, "_accept", nothing, NULL);
+    Py_DECREF(nothing);
+    if (code < 0 || head_of(op)->result < 0)
+        return code;
+    PyObject *pair = io->value;
+    io->value = NULL;
+    if (!PyArg_Parse(pair, "(iO)", &fd, &address)) {
+        Py_DECREF(pair);
+        return ctrio__py_socket_failed(op, io);
+    }
+    intptr_t handle = os->net->adopt(os, fd);
+    if (handle >= 0)
+        io->value = Py_BuildValue("nO", (Py_ssize_t)handle, address);
+    else
+        head_of(op)->result = (int)handle;
+    Py_DECREF(pair);
+    if (io->value == NULL)
+        os->net->close(os, fd);
+    return PyErr_Occurred() ? ctrio__py_socket_failed(op, io) : 0;
+}
+
 static int attempt_accept(struct ctrio__op *op, struct ctrio_task *task, struct ctrio__outcome *io)
 {
     struct ctrio__py_socket *self = ctrio__py_socket_of(op);
     struct ctrio__os *os = task->run->os;
     struct sockaddr_storage address = {0};
     uint32_t size = sizeof address;
-    if (ctrio__socket_follow(self, ctrio__state_of_coro(ctrio__coroutine_of(op)), task) < 0)
+    int family = ctrio__socket_family(self);
+    if (family >= 0 && !ctrio__sockaddr_knows(family))
+        return accept_by_python(op, task, io);
+    if (family < 0 ||
+        ctrio__socket_follow(self, ctrio__state_of_coro(ctrio__coroutine_of(op)), task) < 0)
         return ctrio__py_socket_failed(op, io);
     CTRIO_ASSERT(head_of(op)->base.result == NULL);
     intptr_t handle = os->net->accept(os, self->socket.handle, (struct sockaddr *)&address, &size);
@@ -104,29 +138,19 @@ static int parse_address(struct ctrio__coroutine *coro, PyObject *const *args, P
     return 0;
 }
 
-static int family_of(PyObject *sock)
+static int connect_by_python(struct ctrio__op *op, struct ctrio_task *task,
+                             struct ctrio__outcome *io)
 {
-    PyObject *family = ctrio__getattr(sock, "family");
-    long number = family != NULL ? PyLong_AsLong(family) : -1;
-    Py_XDECREF(family);
-    PyErr_Clear(); /* sock.connect will say it */
-    return number >= 0 && number <= INT_MAX ? (int)number : AF_UNSPEC;
-}
-
-static int connect_by_python(struct ctrio__op *op, struct ctrio__outcome *io)
-{
-    PyObject *sock = ctrio__py_socket_of(op)->sock;
-    PyObject *address = ctrio__coroutine_of(op)->arg;
-    PyObject *result = ctrio__call_method1(sock, "connect", address);
-    if (result != NULL) {
-        Py_DECREF(result);
-        head_of(op)->result = 0;
-        return 0;
-    }
-    if (!PyErr_ExceptionMatches(PyExc_BlockingIOError))
+    PyObject *args = PyTuple_Pack(1, ctrio__coroutine_of(op)->arg);
+    if (args == NULL)
         return ctrio__py_socket_failed(op, io);
-    PyErr_Clear();
-    return CTRIO_WOULD_BLOCK;
+    int code = ctrio__py_socket_by_python(op, task, io, "connect", args, NULL);
+    if (code == 0 && head_of(op)->result == 0) {
+        Py_DECREF((PyObject *)io->value); /* None */
+        io->value = NULL;
+    }
+    Py_DECREF(args);
+    return code;
 }
 
 /* -EAGAIN is an answer here, as in src/io. */
@@ -139,8 +163,11 @@ static int attempt_connect(struct ctrio__op *op, struct ctrio_task *task, struct
     uint32_t size;
     if (ctrio__socket_follow(self, ctrio__state_of_coro(coro), task) < 0)
         return ctrio__py_socket_failed(op, io);
-    if (!ctrio__sockaddr_from_python(family_of(self->sock), coro->arg, &address, &size))
-        return connect_by_python(op, io);
+    int family = ctrio__socket_family(self);
+    if (family < 0)
+        return ctrio__py_socket_failed(op, io);
+    if (!ctrio__sockaddr_from_python(family, coro->arg, &address, &size))
+        return connect_by_python(op, task, io);
     if (PySys_Audit("socket.connect", "OO", self->sock, coro->arg) < 0)
         return ctrio__py_socket_failed(op, io);
     int result = os->net->connect(os, self->socket.handle, (const struct sockaddr *)&address, size);

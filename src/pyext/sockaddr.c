@@ -11,22 +11,28 @@
 
 /* --- in ---------------------------------------------------------------------------- */
 
-static bool read_number(PyObject *object, unsigned long highest, uint32_t *out)
+static bool read_port(PyObject *object, uint32_t *out)
 {
-    if (!PyLong_CheckExact(object))
+    int overflow;
+    if (!PyLong_Check(object))
         return false;
-    unsigned long value = PyLong_AsUnsignedLong(object);
-    if (PyErr_Occurred()) {
-        PyErr_Clear();
-        return false;
-    }
+    long value = PyLong_AsLongAndOverflow(object, &overflow);
     *out = (uint32_t)value;
-    return value <= highest;
+    return overflow == 0 && value >= 0 && value <= 0xffff;
+}
+
+/* As an unsigned int in C: the rest is cut off, without a word. */
+static bool read_cut(PyObject *object, uint32_t *out)
+{
+    if (!PyLong_Check(object))
+        return false;
+    *out = (uint32_t)PyLong_AsUnsignedLongMask(object);
+    return true;
 }
 
 static bool read_host(int family, PyObject *object, void *out)
 {
-    if (!PyUnicode_CheckExact(object))
+    if (!PyUnicode_Check(object))
         return false;
     Py_ssize_t length;
     const char *text = PyUnicode_AsUTF8AndSize(object, &length);
@@ -43,7 +49,7 @@ static bool from_inet(PyObject *address, struct sockaddr_in *out)
     *out = (struct sockaddr_in){.sin_family = AF_INET};
     if (PyTuple_GET_SIZE(address) != 2 ||
         !read_host(AF_INET, PyTuple_GET_ITEM(address, 0), &out->sin_addr) ||
-        !read_number(PyTuple_GET_ITEM(address, 1), 0xffff, &port))
+        !read_port(PyTuple_GET_ITEM(address, 1), &port))
         return false;
     out->sin_port = htons((uint16_t)port);
     return true;
@@ -56,9 +62,9 @@ static bool from_inet6(PyObject *address, struct sockaddr_in6 *out)
     *out = (struct sockaddr_in6){.sin6_family = AF_INET6};
     if (count < 2 || count > 4 ||
         !read_host(AF_INET6, PyTuple_GET_ITEM(address, 0), &out->sin6_addr) ||
-        !read_number(PyTuple_GET_ITEM(address, 1), 0xffff, &port) ||
-        (count > 2 && !read_number(PyTuple_GET_ITEM(address, 2), 0xfffff, &flow)) ||
-        (count > 3 && !read_number(PyTuple_GET_ITEM(address, 3), UINT32_MAX, &scope)))
+        !read_port(PyTuple_GET_ITEM(address, 1), &port) ||
+        (count > 2 && !read_cut(PyTuple_GET_ITEM(address, 2), &flow)) || flow > 0xfffff ||
+        (count > 3 && !read_cut(PyTuple_GET_ITEM(address, 3), &scope)))
         return false;
     out->sin6_port = htons((uint16_t)port);
     out->sin6_flowinfo = htonl(flow);
@@ -66,25 +72,26 @@ static bool from_inet6(PyObject *address, struct sockaddr_in6 *out)
     return true;
 }
 
-/* A path in the file system, or a name that starts with NUL and lives outside of it. */
+/* A path in the file system, or what lives outside of it: a name that starts with NUL, or none. */
 static bool from_unix(PyObject *address, struct sockaddr_un *out, uint32_t *size)
 {
     PyObject *path = NULL;
-    if (PyUnicode_CheckExact(address))
+    if (PyUnicode_Check(address))
         path = PyUnicode_EncodeFSDefault(address);
-    else if (PyBytes_CheckExact(address))
+    else if (PyBytes_Check(address))
         path = Py_NewRef(address);
     if (path == NULL) {
         PyErr_Clear();
         return false;
     }
     size_t length = (size_t)PyBytes_GET_SIZE(path);
-    bool nameless = length > 0 && PyBytes_AS_STRING(path)[0] == '\0';
-    bool fits = nameless ? length <= sizeof out->sun_path : length < sizeof out->sun_path;
+    bool is_path = length > 0 && PyBytes_AS_STRING(path)[0] != '\0';
+    size_t whole = length + (is_path ? 1 : 0);
+    bool fits = whole <= sizeof out->sun_path;
     *out = (struct sockaddr_un){.sun_family = AF_UNIX};
     if (fits)
         memcpy(out->sun_path, PyBytes_AS_STRING(path), length);
-    *size = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + length + (nameless ? 0 : 1));
+    *size = (uint32_t)(offsetof(struct sockaddr_un, sun_path) + whole);
     Py_DECREF(path);
     return fits;
 }
@@ -96,10 +103,10 @@ bool ctrio__sockaddr_from_python(int family, PyObject *address, struct sockaddr_
     switch (family) {
     case AF_INET:
         *size = sizeof(struct sockaddr_in);
-        return PyTuple_CheckExact(address) && from_inet(address, (struct sockaddr_in *)out);
+        return PyTuple_Check(address) && from_inet(address, (struct sockaddr_in *)out);
     case AF_INET6:
         *size = sizeof(struct sockaddr_in6);
-        return PyTuple_CheckExact(address) && from_inet6(address, (struct sockaddr_in6 *)out);
+        return PyTuple_Check(address) && from_inet6(address, (struct sockaddr_in6 *)out);
     case AF_UNIX:
         return from_unix(address, (struct sockaddr_un *)out, size);
     default:

@@ -76,6 +76,26 @@ int ctrio__socket_follow(struct ctrio__py_socket *self, struct ctrio__state *sta
     return 0;
 }
 
+int ctrio__socket_family(struct ctrio__py_socket *self)
+{
+    if (self->sock == NULL || self->family >= 0)
+        return self->sock != NULL ? self->family : AF_UNSPEC;
+    PyObject *sock = Py_NewRef(self->sock); /* a property in Python may replace it */
+    PyObject *found = ctrio__getattr(sock, "family");
+    long number = found != NULL ? PyLong_AsLong(found) : -1;
+    Py_XDECREF(found);
+    if (number < 0 && PyErr_Occurred() &&
+        (PyErr_ExceptionMatches(PyExc_AttributeError) || PyErr_ExceptionMatches(PyExc_TypeError)))
+        PyErr_Clear(); /* no socket: whoever goes on with it will hear of it */
+    int family = number >= 0 && number <= INT_MAX ? (int)number : AF_UNSPEC;
+    if (PyErr_Occurred())
+        family = -1;
+    else if (sock == self->sock)
+        self->family = family;
+    Py_DECREF(sock);
+    return family;
+}
+
 static PyObject *release_handle(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct ctrio__py_socket *self = socket_of(object);
@@ -156,6 +176,7 @@ static int set_sock(PyObject *object, PyObject *value, void *Py_UNUSED(closure))
     PyObject *before = self->sock;
     ctrio__socket_init(&self->socket, -1);
     self->os = NULL;
+    self->family = -1;
     self->sock = Py_XNewRef(value);
     self->fileno = fileno;
     CTRIO_ASSERT(self->socket.epoch == 0);
@@ -231,6 +252,8 @@ int ctrio__exec_socket(PyObject *module, struct ctrio__state *state)
     static_assert(sizeof(bool) == sizeof(char), "T_BOOL is a char");
     if (ctrio__add_type(module, TYPE_SOCKET_BASE, &socket_spec, NULL, "SocketBase") < 0 ||
         ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__transfer_methods) < 0 ||
+        ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__recvmsg_methods) < 0 ||
+        ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__sendmsg_methods) < 0 ||
         ctrio__add_methods(state, TYPE_SOCKET_BASE, ctrio__connection_methods) < 0)
         return -1;
     return ctrio__exec_stream(module, state);

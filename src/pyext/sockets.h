@@ -15,6 +15,7 @@ struct ctrio__py_socket {
     PyObject *sock;       /* `_sock`, a socket.socket; strong, NULL: not set */
     PyCFunction fileno;   /* sock's, if its type has it from C; NULL: ask in Python's way */
     struct ctrio__os *os; /* whose handle socket.handle is; compared, never followed */
+    int family;           /* of `sock`, which never changes its own; -1: not asked for yet */
     unsigned version;     /* of the type when its recv and send were seen to be ours; 0: never */
     bool patched;         /* attributes were set on this object: methods too, perhaps */
     bool shut_down_write; /* `_did_shutdown_SHUT_WR` */
@@ -24,6 +25,8 @@ struct ctrio__py_socket {
 /* socket.handle becomes what `sock` is now, in the task's run; -1: closed.  -1 with an error. */
 int ctrio__socket_follow(struct ctrio__py_socket *self, struct ctrio__state *state,
                          struct ctrio_task *task);
+/* The family of `sock`, AF_UNSPEC if it has none.  -1 with an error. */
+int ctrio__socket_family(struct ctrio__py_socket *self);
 /* recv and send of this object do what SocketBase's do: a stream need not call them. */
 bool ctrio__socket_is_plain(struct ctrio__state *state, PyObject *object);
 
@@ -33,9 +36,7 @@ static inline struct ctrio__py_socket *ctrio__py_socket_of(struct ctrio__op *op)
     return ctrio__container(socket, struct ctrio__py_socket, socket);
 }
 
-/* --- socket operations in coroutines: transfer.c, connection.c --------------------- */
-
-enum { CTRIO__SCRATCH = 65536 }; /* bytes of runner->scratch */
+/* --- socket operations in coroutines: transfer.c, connection.c and others ---------- */
 
 /* A receive or a send.  Arguments of usual types are read at the call; others wait in coro->arg2
  * (a tuple; coro->arg: a dict of keywords, or NULL) for the first attempt, so that their errors
@@ -70,13 +71,46 @@ enum ctrio__step ctrio__py_socket_woken(struct ctrio__op *op, struct ctrio_task 
 void ctrio__py_socket_abandon(struct ctrio__op *op, struct ctrio_task *task);
 /* For attempt(): the error that is set comes out after the schedule point. */
 int ctrio__py_socket_failed(struct ctrio__op *op, struct ctrio__outcome *io);
+/* For attempt(): what sock.name(*args, **kwargs) returns goes into io->value; BlockingIOError is
+ * CTRIO_WOULD_BLOCK.  For what is not ours to read: addresses of other families, and mistakes. */
+int ctrio__py_socket_by_python(struct ctrio__op *op, struct ctrio_task *task,
+                               struct ctrio__outcome *io, const char *name, PyObject *args,
+                               PyObject *kwargs);
 /* async->parse must have zeroed coro->op; drops what an attempt has left there. */
 void ctrio__py_socket_drop(struct ctrio__coroutine *coro);
 
-extern const struct ctrio__async ctrio__transfer_methods[], ctrio__connection_methods[];
+/* Keeps arguments as they came, in coro->arg2 and coro->arg. */
+int ctrio__keep_arguments(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *kwnames);
+/* -1 with the standard library's text if keywords were kept. */
+int ctrio__refuse_keywords(const struct ctrio__coroutine *coro);
+
+enum { CTRIO__SCRATCH = 65536 }; /* bytes of runner->scratch */
+
+/* Where bytes are received to, within one attempt, and without Python code in between. */
+struct ctrio__landing {
+    char *memory;
+    size_t size;
+    PyObject *bytes; /* strong; its memory; NULL: the run's scratch buffer */
+};
+/* -1 with an error. */
+int ctrio__landing_open(struct ctrio__landing *landing, struct ctrio__py_socket *socket,
+                        struct ctrio_task *task, size_t size);
+/* The first `count` bytes, if there are so many: a new reference, NULL with an error.  Ends it. */
+PyObject *ctrio__landing_take(struct ctrio__landing *landing, struct ctrio__py_socket *socket,
+                              size_t count);
+void ctrio__landing_drop(struct ctrio__landing *landing);
+
+extern const struct ctrio__async ctrio__transfer_methods[], ctrio__recvmsg_methods[],
+    ctrio__sendmsg_methods[], ctrio__connection_methods[];
 
 /* --- addresses: sockaddr.c --------------------------------------------------------- */
 
+/* Families whose addresses are read and made here. */
+static inline bool ctrio__sockaddr_knows(int family)
+{
+    return family == AF_INET || family == AF_INET6 || family == AF_UNIX;
+}
 /* Reads an address in Python's form that needs no looking up.  False, without an error, for all
  * others: the standard library then says what is wrong with it, or right. */
 bool ctrio__sockaddr_from_python(int family, PyObject *address, struct sockaddr_storage *out,

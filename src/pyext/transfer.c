@@ -31,13 +31,41 @@ void ctrio__py_socket_abandon(struct ctrio__op *op, struct ctrio_task *task)
     ctrio__receive_some_kind.abandon(op, task);
 }
 
+static struct ctrio__socket_op *head_of(struct ctrio__op *op)
+{
+    return ctrio__container(op, struct ctrio__socket_op, base.op);
+}
+
 int ctrio__py_socket_failed(struct ctrio__op *op, struct ctrio__outcome *io)
 {
-    struct ctrio__socket_op *head = ctrio__container(op, struct ctrio__socket_op, base.op);
-    head->result = CTRIO_FOREIGN;
+    head_of(op)->result = CTRIO_FOREIGN;
     io->value = PyErr_GetRaisedException();
     CTRIO_ASSERT(io->value != NULL);
     return 0;
+}
+
+/* The descriptor is asked for last: it is the one to wait on. */
+int ctrio__py_socket_by_python(struct ctrio__op *op, struct ctrio_task *task,
+                               struct ctrio__outcome *io, const char *name, PyObject *args,
+                               PyObject *kwargs)
+{
+    struct ctrio__py_socket *self = ctrio__py_socket_of(op);
+    struct ctrio__state *state = ctrio__state_of_coro(ctrio__coroutine_of(op));
+    PyObject *method = self->sock != NULL ? ctrio__getattr(self->sock, name) : NULL;
+    PyObject *result = method != NULL ? PyObject_Call(method, args, kwargs) : NULL;
+    Py_XDECREF(method);
+    if (result != NULL) {
+        head_of(op)->result = 0;
+        io->value = result;
+        return 0;
+    }
+    bool blocks = PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_BlockingIOError);
+    if (blocks)
+        PyErr_Clear();
+    if (PyErr_Occurred() || ctrio__socket_follow(self, state, task) < 0)
+        return ctrio__py_socket_failed(op, io);
+    CTRIO_ASSERT(blocks); /* without a socket, following it has failed */
+    return CTRIO_WOULD_BLOCK;
 }
 
 void ctrio__py_socket_drop(struct ctrio__coroutine *coro)
@@ -67,10 +95,52 @@ static PyObject *finish_count(struct ctrio__coroutine *coro, struct ctrio__outco
                          : ctrio__raise_io(ctrio__state_of_coro(coro), io);
 }
 
+/* --- where bytes are received to --------------------------------------------------- */
+
+int ctrio__landing_open(struct ctrio__landing *landing, struct ctrio__py_socket *socket,
+                        struct ctrio_task *task, size_t size)
+{
+    struct ctrio__py_runner *runner = ctrio__py_runner_from(task->run);
+    *landing = (struct ctrio__landing){.size = size < INT_MAX ? size : INT_MAX};
+    if (landing->size > CTRIO__SCRATCH || socket->bulk) {
+        landing->bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)landing->size);
+        if (landing->bytes == NULL)
+            return -1;
+        landing->memory = PyBytes_AS_STRING(landing->bytes);
+        return 0;
+    }
+    if (runner->scratch == NULL && (runner->scratch = PyMem_Malloc(CTRIO__SCRATCH)) == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    landing->memory = runner->scratch;
+    return 0;
+}
+
+PyObject *ctrio__landing_take(struct ctrio__landing *landing, struct ctrio__py_socket *socket,
+                              size_t count)
+{
+    PyObject *bytes = landing->bytes;
+    CTRIO_ASSERT(landing->memory != NULL);
+    if (count > landing->size)
+        count = landing->size; /* MSG_TRUNC: what the datagram had */
+    socket->bulk = count > BULK;
+    landing->bytes = NULL;
+    if (bytes == NULL)
+        bytes = PyBytes_FromStringAndSize(landing->memory, (Py_ssize_t)count);
+    else if (count < landing->size)
+        _PyBytes_Resize(&bytes, (Py_ssize_t)count); /* NULL if it fails */
+    return bytes;
+}
+
+void ctrio__landing_drop(struct ctrio__landing *landing)
+{
+    Py_CLEAR(landing->bytes);
+}
+
 /* --- arguments --------------------------------------------------------------------- */
 
-/* Keeps them as they came, for the first attempt. */
-static int keep_arguments(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t nargs,
+int ctrio__keep_arguments(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t nargs,
                           PyObject *kwnames)
 {
     Py_ssize_t keywords = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
@@ -91,7 +161,7 @@ static int keep_arguments(struct ctrio__coroutine *coro, PyObject *const *args, 
     return 0;
 }
 
-static int refuse_keywords(const struct ctrio__coroutine *coro)
+int ctrio__refuse_keywords(const struct ctrio__coroutine *coro)
 {
     if (coro->arg == NULL || !PyDict_Check(coro->arg))
         return 0;
@@ -125,7 +195,7 @@ static int parse_recv(struct ctrio__coroutine *coro, PyObject *const *args, Py_s
     *transfer = (struct ctrio__py_transfer){.ready = false};
     if (kwnames != NULL || nargs < 1 || nargs > 2 || !plain_int(args[0], 0, INT_MAX, &size) ||
         (nargs == 2 && !plain_int(args[1], INT_MIN, INT_MAX, &flags)))
-        return keep_arguments(coro, args, nargs, kwnames);
+        return ctrio__keep_arguments(coro, args, nargs, kwnames);
     set_size(transfer, size, (int)flags);
     return 0;
 }
@@ -135,7 +205,8 @@ static int read_recv(struct ctrio__coroutine *coro)
     Py_ssize_t size;
     int flags = 0;
     CTRIO_ASSERT(PyTuple_CheckExact(coro->arg2));
-    if (refuse_keywords(coro) < 0 || !PyArg_ParseTuple(coro->arg2, "n|i:recv", &size, &flags))
+    if (ctrio__refuse_keywords(coro) < 0 ||
+        !PyArg_ParseTuple(coro->arg2, "n|i:recv", &size, &flags))
         return -1;
     if (size < 0) {
         PyErr_SetString(PyExc_ValueError, "negative buffersize in recv");
@@ -149,7 +220,7 @@ static int parse_recv_into(struct ctrio__coroutine *coro, PyObject *const *args,
                            PyObject *kwnames)
 {
     *ctrio__transfer_of(coro) = (struct ctrio__py_transfer){.ready = false};
-    return keep_arguments(coro, args, nargs, kwnames);
+    return ctrio__keep_arguments(coro, args, nargs, kwnames);
 }
 
 /* coro->arg2 becomes a view of the object, which keeps it from changing its size. */
@@ -197,7 +268,7 @@ static int parse_send(struct ctrio__coroutine *coro, PyObject *const *args, Py_s
     *transfer = (struct ctrio__py_transfer){.ready = false};
     if (kwnames != NULL || nargs < 1 || nargs > 2 || !PyBytes_CheckExact(args[0]) ||
         (nargs == 2 && !plain_int(args[1], INT_MIN, INT_MAX, &flags)))
-        return keep_arguments(coro, args, nargs, kwnames);
+        return ctrio__keep_arguments(coro, args, nargs, kwnames);
     coro->arg2 = Py_NewRef(args[0]);
     transfer->op.buffer = PyBytes_AS_STRING(args[0]);
     set_size(transfer, PyBytes_GET_SIZE(args[0]), (int)flags);
@@ -209,7 +280,8 @@ static int read_send(struct ctrio__coroutine *coro)
     Py_buffer buffer;
     int flags = 0;
     CTRIO_ASSERT(PyTuple_CheckExact(coro->arg2));
-    if (refuse_keywords(coro) < 0 || !PyArg_ParseTuple(coro->arg2, "y*|i:send", &buffer, &flags))
+    if (ctrio__refuse_keywords(coro) < 0 ||
+        !PyArg_ParseTuple(coro->arg2, "y*|i:send", &buffer, &flags))
         return -1;
     Py_ssize_t length = buffer.len;
     int failed = hold_view(coro, buffer.obj);
@@ -232,79 +304,45 @@ static int prepare(struct ctrio__op *op, struct ctrio_task *task,
 }
 
 /* Nothing is asked for: the standard library does not ask the system either. */
-static int nothing(struct ctrio__py_transfer *transfer)
+static int nothing(struct ctrio__transfer_op *receive)
 {
-    CTRIO_ASSERT(transfer->op.size == 0);
-    transfer->op.head.result = 0;
-    return 0;
-}
-
-static int receive_by_copy(struct ctrio__op *op, struct ctrio_task *task, struct ctrio__outcome *io)
-{
-    struct ctrio__py_transfer *transfer = ctrio__transfer_of(ctrio__coroutine_of(op));
-    struct ctrio__py_runner *runner = ctrio__py_runner_from(task->run);
-    if (runner->scratch == NULL && (runner->scratch = PyMem_Malloc(CTRIO__SCRATCH)) == NULL) {
-        PyErr_NoMemory();
-        return ctrio__py_socket_failed(op, io);
-    }
-    transfer->op.buffer = runner->scratch;
-    int code = ctrio__receive_some_kind.attempt(op, task, io);
-    transfer->op.buffer = NULL;
-    if (code < 0 || transfer->op.head.result < 0)
-        return code;
-    size_t count = (size_t)transfer->op.head.result;
-    CTRIO_ASSERT(transfer->op.size <= CTRIO__SCRATCH);
-    if (count > transfer->op.size)
-        count = transfer->op.size; /* MSG_TRUNC: what the datagram had */
-    ctrio__py_socket_of(op)->bulk = count > BULK;
-    io->value = PyBytes_FromStringAndSize(runner->scratch, (Py_ssize_t)count);
-    return io->value != NULL ? 0 : ctrio__py_socket_failed(op, io);
-}
-
-static int receive_in_place(struct ctrio__op *op, struct ctrio_task *task,
-                            struct ctrio__outcome *io)
-{
-    struct ctrio__py_transfer *transfer = ctrio__transfer_of(ctrio__coroutine_of(op));
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)transfer->op.size);
-    if (bytes == NULL)
-        return ctrio__py_socket_failed(op, io);
-    transfer->op.buffer = PyBytes_AS_STRING(bytes);
-    int code = ctrio__receive_some_kind.attempt(op, task, io);
-    transfer->op.buffer = NULL;
-    if (code < 0 || transfer->op.head.result < 0) {
-        Py_DECREF(bytes);
-        return code;
-    }
-    size_t count = (size_t)transfer->op.head.result;
-    ctrio__py_socket_of(op)->bulk = count > BULK;
-    if (count < transfer->op.size && _PyBytes_Resize(&bytes, (Py_ssize_t)count) < 0)
-        return ctrio__py_socket_failed(op, io);
-    io->value = bytes;
+    CTRIO_ASSERT(receive->size == 0);
+    receive->head.result = 0;
     return 0;
 }
 
 static int attempt_recv(struct ctrio__op *op, struct ctrio_task *task, struct ctrio__outcome *io)
 {
-    struct ctrio__py_transfer *transfer = ctrio__transfer_of(ctrio__coroutine_of(op));
+    struct ctrio__transfer_op *receive = &ctrio__transfer_of(ctrio__coroutine_of(op))->op;
+    struct ctrio__py_socket *self = ctrio__py_socket_of(op);
+    struct ctrio__landing landing;
     if (prepare(op, task, read_recv) < 0)
         return ctrio__py_socket_failed(op, io);
-    if (transfer->op.size == 0) {
+    if (receive->size == 0) {
         io->value = PyBytes_FromStringAndSize(NULL, 0);
-        return nothing(transfer);
+        return nothing(receive);
     }
-    if (transfer->op.size <= CTRIO__SCRATCH && !ctrio__py_socket_of(op)->bulk)
-        return receive_by_copy(op, task, io);
-    return receive_in_place(op, task, io);
+    if (ctrio__landing_open(&landing, self, task, receive->size) < 0)
+        return ctrio__py_socket_failed(op, io);
+    receive->buffer = landing.memory;
+    int code = ctrio__receive_some_kind.attempt(op, task, io);
+    receive->buffer = NULL;
+    if (code < 0 || receive->head.result < 0) {
+        ctrio__landing_drop(&landing);
+        return code;
+    }
+    io->value = ctrio__landing_take(&landing, self, (size_t)receive->head.result);
+    return io->value != NULL ? 0 : ctrio__py_socket_failed(op, io);
 }
 
 static int attempt_recv_into(struct ctrio__op *op, struct ctrio_task *task,
                              struct ctrio__outcome *io)
 {
-    struct ctrio__py_transfer *transfer = ctrio__transfer_of(ctrio__coroutine_of(op));
+    struct ctrio__transfer_op *receive = &ctrio__transfer_of(ctrio__coroutine_of(op))->op;
     if (prepare(op, task, read_recv_into) < 0)
         return ctrio__py_socket_failed(op, io);
-    if (transfer->op.size == 0)
-        return nothing(transfer);
+    if (receive->size == 0)
+        return nothing(receive);
     return ctrio__receive_some_kind.attempt(op, task, io);
 }
 

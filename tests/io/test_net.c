@@ -143,9 +143,9 @@ static void a_write_to_a_broken_pipe_raises_no_signal_and_eats_none(void)
     close(ends[1]);
 }
 
-static void descriptors_that_arrive_in_messages_are_close_on_exec(void)
+/* A copy of stderr through a message, received with these flags; -1 if none came. */
+static int pass_stderr(const intptr_t ends[2], int flags)
 {
-    intptr_t ends[2];
     union {
         struct cmsghdr head;
         char room[CMSG_SPACE(sizeof(int))];
@@ -161,15 +161,25 @@ static void descriptors_that_arrive_in_messages_are_close_on_exec(void)
     control.head.cmsg_type = SCM_RIGHTS;
     control.head.cmsg_len = CMSG_LEN(sizeof sent);
     memcpy(CMSG_DATA(&control.head), &sent, sizeof sent);
-    is(net->pair(NULL, AF_UNIX, SOCK_STREAM, ends), 0);
-    is(net->recvmsg(NULL, ends[1], &message, 0), -EAGAIN);
+    is(net->recvmsg(NULL, ends[1], &message, flags), -EAGAIN);
     message.msg_controllen = sizeof control.room;
     is(net->sendmsg(NULL, ends[0], &message, 0), 1);
-    is(net->recvmsg(NULL, ends[1], &message, 0), 1);
+    is(net->recvmsg(NULL, ends[1], &message, flags), 1);
+    is(message.msg_flags, flags); /* the system gives this one back */
     memcpy(&received, CMSG_DATA(&control.head), sizeof received);
-    ok(received >= 0 && received != sent);
-    ok((fcntl(received, F_GETFD) & FD_CLOEXEC) != 0);
-    close(received);
+    return received != sent ? received : -1;
+}
+
+static void descriptors_that_arrive_in_messages_are_close_on_exec_if_asked_for(void)
+{
+    intptr_t ends[2];
+    is(net->pair(NULL, AF_UNIX, SOCK_STREAM, ends), 0);
+    int plain = pass_stderr(ends, 0), protected = pass_stderr(ends, MSG_CMSG_CLOEXEC);
+    ok(plain >= 0 && protected >= 0);
+    ok((fcntl(plain, F_GETFD) & FD_CLOEXEC) == 0);
+    ok((fcntl(protected, F_GETFD) & FD_CLOEXEC) != 0);
+    close(plain);
+    close(protected);
     is(net->close(NULL, ends[0]), 0);
     is(net->close(NULL, ends[1]), 0);
 }
@@ -224,6 +234,6 @@ TAP_MAIN(TEST(a_connection_over_loopback_carries_bytes_both_ways),
          TEST(options_are_read_and_written), TEST(a_refused_connection_says_so),
          TEST(a_send_to_nobody_raises_no_signal),
          TEST(a_write_to_a_broken_pipe_raises_no_signal_and_eats_none),
-         TEST(descriptors_that_arrive_in_messages_are_close_on_exec),
+         TEST(descriptors_that_arrive_in_messages_are_close_on_exec_if_asked_for),
          TEST(an_adopted_descriptor_becomes_non_blocking),
          TEST(a_number_that_is_no_descriptor_is_nobodys), TEST(kinds_that_do_not_exist_are_refused))

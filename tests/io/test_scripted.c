@@ -165,6 +165,67 @@ static void a_stream_is_bounded_ordered_and_ends(void)
     ctrio__scripted_close(&world);
 }
 
+static void a_message_is_cut_where_the_stream_is(void)
+{
+    intptr_t ends[2];
+    char first[3], second[16];
+    struct iovec out[3] = {{"0123", 4}, {NULL, 0}, {"456789", 6}};
+    struct iovec in[2] = {{first, sizeof first}, {second, sizeof second}};
+    struct sockaddr_storage address;
+    char control[64];
+    struct msghdr sent = {.msg_iov = out, .msg_iovlen = 3}, nothing = {.msg_iovlen = 0};
+    struct msghdr received = {.msg_name = &address,
+                              .msg_namelen = sizeof address,
+                              .msg_iov = in,
+                              .msg_iovlen = 2,
+                              .msg_control = control,
+                              .msg_controllen = sizeof control};
+    begin();
+    if (is(net->pair(&world.os, AF_UNIX, SOCK_STREAM, ends), 0)) {
+        is(net->recvmsg(&world.os, ends[1], &received, 0), -EAGAIN);
+        is(net->recvmsg(&world.os, ends[1], &nothing, 0), -EAGAIN);
+        is(net->sendmsg(&world.os, ends[0], &nothing, 0), 0);
+        is(net->sendmsg(&world.os, ends[0], &sent, 0), 8); /* there is no room for more */
+        is(net->sendmsg(&world.os, ends[0], &sent, 0), -EAGAIN);
+        is(net->recvmsg(&world.os, ends[1], &nothing, 0), 0);
+        is(net->recvmsg(&world.os, ends[1], &received, MSG_PEEK), 3);
+        is(net->recvmsg(&world.os, ends[1], &received, MSG_CMSG_CLOEXEC), 8);
+        is(memcmp(first, "012", 3), 0);
+        is(memcmp(second, "34567", 5), 0);
+        is(received.msg_namelen, 0U);
+        is((int)received.msg_controllen, 0);
+        is(received.msg_flags, MSG_CMSG_CLOEXEC);
+        net->close(&world.os, ends[0]);
+        is(net->recvmsg(&world.os, ends[1], &received, 0), 0);
+        is(net->sendmsg(&world.os, ends[1], &sent, 0), -EPIPE);
+        is(net->recvmsg(&world.os, ends[0], &nothing, 0), -EBADF);
+        is(net->sendmsg(&world.os, ends[0], &nothing, 0), -EBADF);
+    }
+    ctrio__scripted_close(&world);
+}
+
+static void what_a_stream_cannot_carry_is_refused_rather_than_lost(void)
+{
+    intptr_t ends[2];
+    char control[64] = {0};
+    struct sockaddr_in address = port_80;
+    struct iovec piece = {"x", 1};
+    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
+    begin();
+    if (is(net->pair(&world.os, AF_UNIX, SOCK_STREAM, ends), 0)) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        is(net->sendmsg(&world.os, ends[0], &message, 0), -EINVAL);
+        message.msg_controllen = 0;
+        message.msg_name = &address;
+        message.msg_namelen = sizeof address;
+        is(net->sendmsg(&world.os, ends[0], &message, 0), -EISCONN);
+        message.msg_namelen = 0;
+        is(net->sendmsg(&world.os, ends[0], &message, 0), 1);
+    }
+    ctrio__scripted_close(&world);
+}
+
 static void closing_with_unread_data_resets(void)
 {
     intptr_t ends[2];
@@ -423,6 +484,8 @@ TAP_MAIN(TEST(handles_count_from_two_to_the_thirty_and_calls_need_one),
          TEST(a_backlog_takes_connections_until_it_is_full),
          TEST(closing_a_listener_resets_who_was_not_accepted),
          TEST(ports_are_taken_once_and_given_in_order), TEST(a_stream_is_bounded_ordered_and_ends),
+         TEST(a_message_is_cut_where_the_stream_is),
+         TEST(what_a_stream_cannot_carry_is_refused_rather_than_lost),
          TEST(closing_with_unread_data_resets), TEST(options_answer_what_is_known),
          TEST(numbers_may_come_from_outside), TEST(time_passes_only_when_all_sleep),
          TEST(a_run_that_nothing_can_wake_is_told), TEST(jobs_run_where_they_are_told_to),

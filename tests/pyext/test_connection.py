@@ -120,6 +120,58 @@ async def test_addresses_of_all_families_come_as_in_the_standard_library(
                     assert address == client.getsockname() == server.getpeername()
 
 
+class Foreign(stdlib_socket.socket):
+    """Says that it is of a family whose addresses only the standard library knows."""
+
+    @property
+    def family(self) -> Any:
+        return 1234
+
+
+@trio_test
+async def test_connections_of_other_families_are_as_non_blocking_as_any(
+    listener: _SocketType,
+) -> None:
+    address = listener.getsockname()
+    listener._sock = foreign = Foreign(fileno=listener.detach())
+    foreign.setblocking(False)
+    accepted: list[tuple[int, Any]] = []
+
+    async def accept() -> None:
+        with assert_checkpoints():
+            accepted.append(await listener._accept())
+
+    before = open_descriptors()
+    with foreign, stdlib_socket.socket() as client, stdlib_socket.socket() as second:
+        async with ctrio.open_nursery() as nursery:
+            nursery.start_soon(accept)
+            await wait_all_tasks_blocked()
+            client.connect(address)
+        [(number, peer)] = accepted
+        assert peer == client.getsockname()
+        assert fcntl.fcntl(number, fcntl.F_GETFL) & os.O_NONBLOCK
+        assert not os.get_inheritable(number)
+        os.close(number)
+        second.connect(address)
+        async with ctrio.open_nursery() as nursery:
+            nursery.start_soon(ctrio.lowlevel.checkpoint)
+            accepting = listener._accept()
+            accepting.send(None)
+            assert len(open_descriptors() - before) == 3
+            accepting.close()
+            assert len(open_descriptors() - before) == 2
+    listener._sock = Wrong()  # type: ignore[assignment]
+    with assert_checkpoints(), pytest.raises(TypeError):
+        await listener._accept()
+
+
+class Wrong:
+    """No socket at all."""
+
+    def _accept(self) -> int:
+        return 5
+
+
 # Connecting.
 
 
@@ -168,6 +220,8 @@ BAD: list[tuple[stdlib_socket.AddressFamily, Any]] = [
     (stdlib_socket.AF_UNIX, "x" * 200),
     (stdlib_socket.AF_UNIX, b"\0" + b"x" * 200),
     (stdlib_socket.AF_UNIX, "no\0where"),
+    (stdlib_socket.AF_UNIX, ""),
+    (stdlib_socket.AF_UNIX, b""),
     (stdlib_socket.AF_UNIX, "\ud800"),
     (stdlib_socket.AF_UNIX, 3),
 ]

@@ -413,7 +413,11 @@ def test_a_run_may_break_with_tasks_parked(make: Callable[[], Case]) -> None:
 
 
 def growth(use: Callable[[], Awaitable[object]]) -> tuple[int, int, int]:
-    """What a hundred uses leave: objects, references to our types, all references."""
+    """What a hundred uses leave: objects, references to our types, all references.
+
+    There may be fewer objects than before: idle workers of earlier tests end in their
+    own time.
+    """
 
     async def use_often() -> None:
         for _ in range(50):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import array
+import socket as stdlib_socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -273,6 +275,47 @@ async def run_variables() -> None:
     variable.reset(token)
 
 
+async def messages() -> None:
+    """Those of sockets, which are sent, received, waited for, refused and left."""
+    pair = stdlib_socket.socketpair(type=stdlib_socket.SOCK_DGRAM)
+    left, right = (ctrio.socket.from_stdlib_socket(sock) for sock in pair)
+    buffers = [bytearray(10), bytearray(10)]
+    with left, right:
+        for _ in range(6):
+            await left.sendmsg(iter([b"x", buffers[0]]), [])
+        await left.sendmsg([b"x"], passing(left.fileno()))
+        await right.recvfrom(10)
+        await right.recvfrom_into(buffers[0])
+        await right.recvmsg(100_000)
+        await right.recvmsg_into(buffers * 10, 100)
+        async with open_nursery() as nursery:
+            nursery.start_soon(
+                checkpoint
+            )  # so what has been received waits for its turn
+            for _ in range(3):
+                coro = right.recvmsg(10, 100)
+                coro.send(None)  # type: ignore[attr-defined]
+                coro.close()  # type: ignore[attr-defined]
+        for wrong in (
+            lambda: left.sendto(b"x", "nowhere"),
+            lambda: left.sendmsg([b"x", 5]),  # type: ignore[list-item]
+            lambda: left.sendmsg([b"x"], [(1, 2, 3)]),  # type: ignore[list-item]
+            lambda: right.recvmsg_into([bytearray(1), b"x"]),
+            lambda: right.recvfrom_into(bytearray(1), 2),
+        ):
+            with pytest.raises((TypeError, ValueError, OSError)):
+                await wrong()
+        async with open_nursery() as nursery:
+            nursery.start_soon(right.recvmsg_into, buffers)
+            await wait_all_tasks_blocked()
+            nursery.cancel_scope.cancel()
+
+
+def passing(descriptor: int) -> list[tuple[int, int, bytes]]:
+    data = array.array("i", [descriptor]).tobytes()
+    return [(stdlib_socket.SOL_SOCKET, stdlib_socket.SCM_RIGHTS, data)]
+
+
 async def system_tasks() -> None:
     spawn_system_task(checkpoint)
     spawn_system_task(ctrio.sleep_forever)
@@ -338,6 +381,7 @@ PRIMITIVES: list[Callable[[], Awaitable[None]]] = [
     lots_that_break,
     channels,
     run_variables,
+    messages,
     system_tasks,
     never_awaited,
     inspected,

@@ -147,6 +147,9 @@ async def test_addresses_are_resolved_only_if_there_is_need(resolver: Resolver) 
     for family, bad in ((v4, ("1.1.1.1",)), (v4, "1.1.1.1"), (v6, ("::1",)), (v6, 1)):
         with pytest.raises(ValueError, match="address should be a"):
             await resolve(family, bad)
+    # The system would look at what is in front of the NUL only.
+    with assert_no_checkpoints(), pytest.raises(ValueError, match="null character"):
+        await resolve(v4, ("127.0.0.1\0.example", 80))
 
 
 def test_the_type_is_abstract() -> None:

@@ -14,6 +14,7 @@ import pytest
 import ctrio
 import ctrio.testing
 from ctrio import _stubs
+from ctrio._socket import _SocketType
 
 FUNCTIONS = [
     ctrio.sleep,
@@ -46,6 +47,10 @@ METHODS = [
     ctrio.MemorySendChannel.send,
     ctrio.Nursery.start,
     ctrio.Semaphore.acquire,
+    _SocketType.recvfrom,
+    _SocketType.recvmsg,
+    _SocketType.sendmsg,
+    _SocketType.sendto,
     ctrio.SocketStream.receive_some,
     ctrio.SocketStream.send_all,
     ctrio.StrictFIFOLock.acquire,

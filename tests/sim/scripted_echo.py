@@ -16,13 +16,13 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import ctrio
 from ctrio import _ctrio, socket as tsocket
 
-CLIENTS = 3
 PORT = 7
+ADDRESS = ("127.0.0.1", PORT)
 TEMPLATE = socket.socket().detach()  # open to the end of the process
 
 
@@ -38,15 +38,53 @@ def adopt(number: int) -> tsocket.SocketType:
     return tsocket.from_stdlib_socket(sock)
 
 
-async def send_all(sock: tsocket.SocketType, data: bytes) -> None:
+async def receive_from(sock: tsocket.SocketType) -> bytes:
+    data, address = await sock.recvfrom(100)
+    assert address is None  # who it is from, a stream knows already
+    return data
+
+
+async def receive_from_into(sock: tsocket.SocketType) -> bytes:
+    buffer = bytearray(100)
+    count, _ = await sock.recvfrom_into(buffer, 50)
+    return bytes(buffer[:count])
+
+
+async def receive_message(sock: tsocket.SocketType) -> bytes:
+    data, ancillary, flags, _ = await sock.recvmsg(100, 100)
+    assert (ancillary, flags) == ([], 0)
+    return data
+
+
+async def receive_message_into(sock: tsocket.SocketType) -> bytes:
+    buffers = [bytearray(3), bytearray(100)]
+    count, _, _, _ = await sock.recvmsg_into(buffers)
+    return b"".join(buffers)[:count]
+
+
+Receive = Callable[[tsocket.SocketType], Awaitable[bytes]]
+Send = Callable[[tsocket.SocketType, bytes], Awaitable[int]]
+WAYS: list[tuple[Receive, Send]] = [
+    (lambda sock: sock.recv(100), lambda sock, data: sock.send(data)),
+    (receive_from, lambda sock, data: sock.sendto(data, ADDRESS)),
+    (receive_from_into, lambda sock, data: sock.sendto(data, 0, ADDRESS)),
+    (receive_message, lambda sock, data: sock.sendmsg([data[:5], data[5:]])),
+    (receive_message_into, lambda sock, data: sock.sendmsg([data], [], 0, ADDRESS)),
+]
+"""What a client receives and sends by: each has its own."""
+
+CLIENTS = len(WAYS)
+
+
+async def send_all(sock: tsocket.SocketType, data: bytes, send: Send) -> None:
     while data:
-        data = data[await sock.send(data) :]
+        data = data[await send(sock, data) :]
 
 
 async def serve(sock: tsocket.SocketType) -> None:
     with sock:
         while data := await sock.recv(10):
-            await send_all(sock, data)
+            await send_all(sock, data, WAYS[0][1])
 
 
 async def accept_all(listener: tsocket.SocketType, nursery: ctrio.Nursery) -> None:
@@ -59,12 +97,13 @@ async def accept_all(listener: tsocket.SocketType, nursery: ctrio.Nursery) -> No
 async def call(number: int, finished: list[int]) -> None:
     message = bytes([65 + number]) * 40
     heard = b""
+    receive, send = WAYS[number]
     with adopt(_ctrio.scripted_socket()) as sock:
-        await sock.connect(("127.0.0.1", PORT))
+        await sock.connect(ADDRESS)
         async with ctrio.open_nursery() as nursery:
-            nursery.start_soon(send_all, sock, message)
+            nursery.start_soon(send_all, sock, message, send)
             while len(heard) < len(message):
-                heard += await sock.recv(100)
+                heard += await receive(sock)
     assert heard == message
     finished.append(number)
 

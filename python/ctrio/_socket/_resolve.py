@@ -218,7 +218,7 @@ def _is_resolved(family: int, host: object, port: object) -> bool:
     if not isinstance(port, int) or not isinstance(host, str):
         return False
     try:
-        stdlib_socket.inet_pton(family, host)
-    except (OSError, ValueError):
+        stdlib_socket.inet_pton(family, host)  # with a NUL in it: ValueError
+    except OSError:
         return False
     return True

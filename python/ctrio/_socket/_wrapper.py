@@ -1,7 +1,7 @@
-"""Our sockets: a socket of the standard library, and the C core for its hot methods.
+"""Our sockets: a socket of the standard library, and the C core for what may block.
 
-`recv`, `recv_into`, `send`, `accept` and `connect` are operations of the core, which
-calls the system itself. Everything else goes through the standard library's socket.
+Receiving, sending, `accept` and `connect` are operations of the core, which calls the
+system itself. Everything else goes through the standard library's socket.
 """
 
 from __future__ import annotations
@@ -12,21 +12,19 @@ import socket as stdlib_socket
 import sys
 from operator import index
 
-from .._core import Cancelled, RunVar, checkpoint, wait_readable, wait_writable
+from .._core import Cancelled, RunVar, checkpoint, wait_writable
 from .._ctrio import SocketBase
 from .._util import TYPE_CHECKING, final, overload
 from ._abstract import DEFAULT_BACKLOG, SocketType
 from ._resolve import _resolve_address_nocp, _try_sync
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
     from socket import AddressFamily, SocketKind
     from typing import Any, SupportsIndex, TypeVar
 
     from typing_extensions import Buffer, Self
 
     from .._abc import SocketFactory
-    from ._abstract import Ancillary
     from ._resolve import AddressFormat
 
     T = TypeVar("T")
@@ -252,100 +250,17 @@ class _SocketType(SocketBase, SocketType):
         if code:
             raise OSError(code, f"Error connecting to {address!r}: {os.strerror(code)}")
 
-    async def _nonblocking_helper(
-        self,
-        wait_fn: Callable[[stdlib_socket.socket], Awaitable[None]],
-        fn: Callable[..., T],
-        *args: Any,
-        **kwargs: Any,
-    ) -> T:
-        """Call a method of the socket, waiting in between as often as needed.
+    async def _send_resolved(self, send: str, *args: Any) -> int:
+        """Go on with `sendto` or `sendmsg`, whose address is no number yet.
 
-        The call comes first, the wait second: a socket that cannot succeed has to say
-        why, and some systems never report it as ready.
+        Args:
+            send: The method of the core that takes it from there.
+            args: Its arguments; the address is the last one.
         """
-        async with _try_sync():
-            return fn(self._sock, *args, **kwargs)
-        while True:
-            await wait_fn(self._sock)
-            try:
-                return fn(self._sock, *args, **kwargs)
-            except BlockingIOError:
-                pass
-
-    async def recvfrom(
-        self, bufsize: int, flags: int = 0, /
-    ) -> tuple[bytes, AddressFormat]:
-        """Receive some data; return where it is from as well."""
-        return await self._nonblocking_helper(
-            wait_readable, stdlib_socket.socket.recvfrom, bufsize, flags
-        )
-
-    async def recvfrom_into(
-        self, buffer: Buffer, nbytes: int = 0, flags: int = 0
-    ) -> tuple[int, AddressFormat]:
-        """Receive some data into a buffer; return how much, and where it is from."""
-        return await self._nonblocking_helper(
-            wait_readable, stdlib_socket.socket.recvfrom_into, buffer, nbytes, flags
-        )
-
-    async def recvmsg(
-        self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[bytes, Ancillary, int, object]:
-        """Receive some data with what the system has to say about it."""
-        return await self._nonblocking_helper(
-            wait_readable, stdlib_socket.socket.recvmsg, bufsize, ancbufsize, flags
-        )
-
-    async def recvmsg_into(
-        self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
-    ) -> tuple[int, Ancillary, int, object]:
-        """Receive some data into buffers with what the system has to say about it."""
-        return await self._nonblocking_helper(
-            wait_readable,
-            stdlib_socket.socket.recvmsg_into,
-            buffers,
-            ancbufsize,
-            flags,
-        )
-
-    @overload
-    async def sendto(
-        self, data: Buffer, address: tuple[object, ...] | str | Buffer, /
-    ) -> int: ...
-
-    @overload
-    async def sendto(
-        self, data: Buffer, flags: int, address: tuple[object, ...] | str | Buffer, /
-    ) -> int: ...
-
-    async def sendto(self, *args: Any) -> int:
-        """Send data to an address."""
         *before, address = args
         address = await self._resolve_address_nocp(address, local=False)
-        return await self._nonblocking_helper(
-            wait_writable, stdlib_socket.socket.sendto, *before, address
-        )
-
-    async def sendmsg(
-        self,
-        buffers: Iterable[Buffer],
-        ancdata: Iterable[tuple[int, int, Buffer]] = (),
-        flags: int = 0,
-        address: AddressFormat | None = None,
-        /,
-    ) -> int:
-        """Send data with something for the system."""
-        if address is not None:
-            address = await self._resolve_address_nocp(address, local=False)
-        return await self._nonblocking_helper(
-            wait_writable,
-            stdlib_socket.socket.sendmsg,
-            buffers,
-            ancdata,
-            flags,
-            address,
-        )
+        sent: int = await getattr(self, send)(*before, address)
+        return sent
 
 
 _socket_factory: RunVar[SocketFactory | None] = RunVar("socket_factory")

@@ -64,7 +64,7 @@ RULES: dict[str, Callable[[], Iterator[str]]] = {
     "ruff format": ruff_format,
     "mypy --strict": mypy,
     "only native files call the machine": symbol_rule,
-    "no export but PyInit__ctrio": export_rule,
+    "no export but PyInit__ctrio and ctrio_*": export_rule,
 }
 
 

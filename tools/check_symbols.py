@@ -1,6 +1,6 @@
 """Rule 1 of simulation: only the native files call the machine; tables in symbols.toml.
 
-Also that the extension exports its entry point and nothing else.
+Also that the extension exports its entry point and nothing else, the library ctrio_*.
 """
 
 from __future__ import annotations
@@ -90,8 +90,9 @@ def symbol_rule() -> Iterator[str]:
 
 
 def export_rule() -> Iterator[str]:
-    """What extensions built here export besides their entry point."""
-    allowed = table("symbols.toml")["exports"]["extension"]
+    """What libraries and extensions built here export besides what they are for."""
+    exports = table("symbols.toml")["exports"]
+    allowed = exports["extension"]
     strict_build(bootstrap.find_compiler("gcc"), "gcc")
     build = bootstrap.BUILD
     built = [
@@ -103,3 +104,7 @@ def export_rule() -> Iterator[str]:
         for name in sorted(names.symmetric_difference(allowed)):
             what = "exports" if name in names else "does not export"
             yield f"{relative(path)}: {what} {name}"
+    for path in build.glob("*/include/libctrio.so"):
+        for name in sorted(set(nm(path, "--dynamic", "--defined-only"))):
+            if not matches(name, exports["library"]):
+                yield f"{relative(path)}: exports {name}"

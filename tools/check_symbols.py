@@ -104,7 +104,7 @@ def export_rule() -> Iterator[str]:
         for name in sorted(names.symmetric_difference(allowed)):
             what = "exports" if name in names else "does not export"
             yield f"{relative(path)}: {what} {name}"
-    for path in build.glob("*/include/libctrio.so"):
+    for path in build.glob("*/libctrio.so"):
         for name in sorted(set(nm(path, "--dynamic", "--defined-only"))):
             if not matches(name, exports["library"]):
                 yield f"{relative(path)}: exports {name}"

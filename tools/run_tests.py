@@ -72,7 +72,7 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
-    apart = {"conformance", "examples", "support"}
+    apart = {"conformance", "examples", "install", "misuse", "support"}
     return [
         folder
         for folder in sorted(TESTS.iterdir())
@@ -262,6 +262,24 @@ def examples() -> Outcome | None:
     return pytest("examples", bootstrap.ensure_ctrio(), [folder])
 
 
+def outside(folder: str) -> Outcome | None:
+    """Tests of what users compile; they need pytest and compilers, and no ctrio."""
+    if not any((TESTS / folder).glob("test_*.py")):
+        return None
+    bootstrap.find_compiler("clang")
+    return pytest(folder, bootstrap.ensure_venv(), [TESTS / folder])
+
+
+def installed() -> Outcome | None:
+    """Headers, libctrio and ctrio.pc as `make install` leaves them."""
+    return outside("install")
+
+
+def misuse() -> Outcome | None:
+    """Wrong programs, and what compilers say of them."""
+    return outside("misuse")
+
+
 SUITES: dict[str, Callable[[], Outcome | None]] = {
     "style": style,
     "gcc": c_gcc,
@@ -275,6 +293,8 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "harness": harness,
     "conformance": conformance,
     "examples": examples,
+    "install": installed,
+    "misuse": misuse,
 }
 ON_REQUEST = {"asan-python": python_asan}
 

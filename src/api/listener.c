@@ -155,7 +155,8 @@ void ctrio_listener_close(struct ctrio_listener *listener)
     if (listener == NULL)
         return;
     CTRIO_ASSERT(!listener->closed);
-    CTRIO_ASSERT(run != NULL);
+    if (run == NULL)
+        ctrio__die_outside();
     listener->closed = true;
     for (size_t i = 0; i < listener->count; i++)
         ctrio__socket_close(&listener->sockets[i], &run->run, run->os);

@@ -1,5 +1,6 @@
 /* lowlevel.c - readiness, raw parking, parking lots, system tasks, statistics. */
 #include "api/nursery.h"
+#include "api/watch.h"
 #include "io/socket_ops.h"
 #include "kernel/parking_lot.h"
 #include <ctrio/lowlevel.h>
@@ -47,9 +48,10 @@ static enum ctrio__abort ask_user(struct ctrio_task *task, const struct ctrio__o
     (void)why;
     if (wait->abort_fn == NULL)
         return CTRIO__ABORT_FAILED;
-    return wait->abort_fn(task, wait->op.op.object) == CTRIO_ABORT_SUCCEEDED
-               ? CTRIO__ABORT_SUCCEEDED
-               : CTRIO__ABORT_FAILED;
+    bool inside = ctrio__set_inside(ctrio__c_current, false);
+    enum ctrio_abort answer = wait->abort_fn(task, wait->op.op.object);
+    ctrio__set_inside(ctrio__c_current, inside);
+    return answer == CTRIO_ABORT_SUCCEEDED ? CTRIO__ABORT_SUCCEEDED : CTRIO__ABORT_FAILED;
 }
 
 int ctrio_wait_task_rescheduled(ctrio_abort_fn *abort_fn, void *arg)
@@ -87,21 +89,24 @@ int ctrio_parking_lot_park(struct ctrio_parking_lot *lot)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__primitive primitive;
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = self == NULL ? ctrio__refuse_outside() : ctrio__refuse_lot(lot);
+    if (refused < 0)
+        return refused;
     ctrio__op_init(&primitive.op, &ctrio__park_kind, lot);
     return ctrio__await(self, &primitive.op);
 }
 
 size_t ctrio_parking_lot_unpark(struct ctrio_parking_lot *lot, size_t count)
 {
-    return ctrio__lot_unpark(lot, count);
+    return ctrio__refuse_lot(lot) == 0 ? ctrio__lot_unpark(lot, count) : 0;
 }
 
 size_t ctrio_parking_lot_repark(struct ctrio_parking_lot *lot, struct ctrio_parking_lot *to,
                                 size_t count)
 {
-    return lot != to ? ctrio__lot_repark(lot, to, count) : 0;
+    if (lot == to || ctrio__refuse_lot(lot) < 0 || ctrio__refuse_lot(to) < 0)
+        return 0;
+    return ctrio__lot_repark(lot, to, count);
 }
 
 /* --- the run --------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
  * Invariant: between open and close the scope, the kernel's nursery and the magic words are alive
  * together.  A spawn that fails is a failed child, so that nobody has to look at its result. */
 #include "api/nursery.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include <string.h>
 
@@ -61,9 +62,12 @@ int ctrio_nursery_close(struct ctrio_nursery *nursery, int result)
 
 /* --- starting -------------------------------------------------------------------------------- */
 
-static int fail_spawn(struct ctrio_nursery *nursery, int code)
+/* `text`: the story that the nursery tells of it, where the code is not enough. */
+static int fail_spawn(struct ctrio_nursery *nursery, int code, const char *text)
 {
     struct ctrio__outcome failure = {code, NULL};
+    if (text != NULL && !ctrio__list_linked(&nursery->spawn.link))
+        failure.value = ctrio__error_new(code, text);
     if (!ctrio__list_linked(&nursery->spawn.link))
         ctrio__nursery_add_failure(&nursery->core, &nursery->spawn, &failure, CTRIO__CHILD_FAILED,
                                    nursery->core.parent);
@@ -74,8 +78,9 @@ static int fail_spawn(struct ctrio_nursery *nursery, int code)
 static int refuse_spawn(const struct ctrio_nursery *nursery, const char *name)
 {
     struct ctrio__c_run *run = ctrio__c_current;
+    ctrio__refuse_handlers();
     if (run == NULL)
-        return ctrio__fail(CTRIO_MISUSE, "called outside of a run");
+        return ctrio__refuse_outside();
     if (!is_open(nursery) || nursery->core.closed) {
         ctrio__log(run, CTRIO_LOG_WARNING, "%s was not started: its nursery is closed", name);
         return ctrio__fail(CTRIO_CLOSED_RESOURCE, "the nursery is closed to new tasks");
@@ -87,7 +92,7 @@ static int refuse_spawn(const struct ctrio_nursery *nursery, const char *name)
 }
 
 #ifdef NDEBUG
-static int refuse_young_arg(const struct ctrio_nursery *nursery, const void *arg)
+static int refuse_young_arg(struct ctrio_nursery *nursery, const void *arg)
 {
     (void)nursery;
     (void)arg;
@@ -96,16 +101,16 @@ static int refuse_young_arg(const struct ctrio_nursery *nursery, const void *arg
 #else
 /* In a frame that is younger than the nursery's, `arg` dies before it: the stack between here and
  * where the nursery was opened.  (False alarm for alloca after the opening: debug builds only.) */
-static int refuse_young_arg(const struct ctrio_nursery *nursery, const void *arg)
+static int refuse_young_arg(struct ctrio_nursery *nursery, const void *arg)
 {
+    static const char text[] = "`arg` lies in a frame that ends before the nursery does: use "
+                               "ctrio_start_soon_copy(), or declare it beside the nursery";
     const struct ctrio__c_task *self = ctrio__self();
     const char *here = __builtin_frame_address(0), *at = arg;
     if (self == NULL || nursery->core.parent != &self->task)
         return 0;
     if (at > here && at < nursery->opened_frame)
-        return ctrio__fail(CTRIO_MISUSE,
-                           "`arg` lies in a frame that ends before the nursery does: use "
-                           "ctrio_start_soon_copy(), or declare it beside the nursery");
+        return fail_spawn(nursery, ctrio__fail(CTRIO_MISUSE, text), text);
     return 0;
 }
 #endif
@@ -116,7 +121,7 @@ static int spawn(struct ctrio_nursery *nursery, struct ctrio__c_task *task)
         task != NULL ? ctrio__task_spawn(nursery->core.run, &task->task, &nursery->core) : -ENOMEM;
     if (result < 0 && task != NULL)
         ctrio__c_task_drop(task);
-    return result < 0 ? fail_spawn(nursery, result) : 0;
+    return result < 0 ? fail_spawn(nursery, result, NULL) : 0;
 }
 
 int ctrio_start_soon_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, const char *name,
@@ -126,7 +131,7 @@ int ctrio_start_soon_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, const 
     if (refused == 0)
         refused = refuse_young_arg(nursery, arg);
     if (refused < 0)
-        return refused == CTRIO_MISUSE && is_open(nursery) ? fail_spawn(nursery, refused) : refused;
+        return refused;
     return spawn(nursery, ctrio__c_task_new(ctrio__c_current, fn, arg, name));
 }
 
@@ -138,7 +143,7 @@ int ctrio_start_soon_copy_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, c
     if (refused < 0)
         return refused;
     if (size > run->stacks.stack_size / 4)
-        return fail_spawn(nursery, -E2BIG);
+        return fail_spawn(nursery, -E2BIG, NULL);
     struct ctrio__c_task *task = ctrio__c_task_new(run, fn, NULL, name);
     if (task != NULL) {
         struct ctrio__stack *stack = ctrio__stack_take(&run->stacks);
@@ -197,6 +202,8 @@ int ctrio_start_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, const char 
         return -ENOMEM;
     start.child->u.life.start = &start.op;
     ctrio__c_scope_init(&start.scope, name);
+    start.scope.magic =
+        CTRIO__NURSERY_SCOPE_MAGIC; /* of an old nursery: only the kernel closes it */
     ctrio__start_op_init(&start.op, &nursery->core);
     start.op.old = &start.old;
     start.op.old_scope = &start.scope;

@@ -5,6 +5,7 @@
 #include "api/run.h"
 #include "api/signals.h"
 #include "api/token.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 
 static int check_options(const struct ctrio_run_options *options)
@@ -19,14 +20,17 @@ static int check_options(const struct ctrio_run_options *options)
     return 0;
 }
 
-static double slow_step(const struct ctrio_run_options *options)
+/* On a machine that is lent nobody looks unless he is told to: its time is not the thread's. */
+static double slow_step(const struct ctrio__c_run *run)
 {
 #ifdef NDEBUG
     static const double usual = INFINITY;
 #else
     static const double usual = 0.1;
 #endif
-    return options->slow_step_seconds != 0.0 ? options->slow_step_seconds : usual;
+    if (run->options.slow_step_seconds != 0.0)
+        return run->options.slow_step_seconds;
+    return run->native != NULL ? usual : INFINITY;
 }
 
 static int open_kernel(struct ctrio__c_run *run, struct ctrio__chooser *chooser)
@@ -62,12 +66,24 @@ static int open_loop(struct ctrio__c_run *run)
     struct ctrio__stack *stack = ctrio__stack_take(&run->loop_stacks);
     ctrio__fiber_init(&run->loop, stack->low, (size_t)(stack->top - stack->low), ctrio__c_run_loop,
                       run);
-    run->slow_step = slow_step(&run->options);
+    run->slow_step = slow_step(run);
+    ctrio__watch_steps(run);
     return 0;
+}
+
+static void forget_streams(struct ctrio__c_run *run)
+{
+#ifdef NDEBUG
+    (void)run;
+#else
+    for (size_t i = 0; i < CTRIO__FREED_STREAMS; i++)
+        ctrio__free(run->freed[i]);
+#endif
 }
 
 static void close_loop(struct ctrio__c_run *run)
 {
+    forget_streams(run);
     ctrio__fiber_close(&run->loop);
     while (run->spare != NULL) {
         struct ctrio__c_task *task = run->spare;
@@ -174,6 +190,9 @@ int ctrio_run_at(ctrio_task_fn *fn, void *arg, const struct ctrio_run_options *o
                  const char *name, int header_version)
 {
     static const struct ctrio_run_options defaults = {.stack_size = 0};
+    ctrio__refuse_handlers();
+    if (ctrio__forked())
+        ctrio__die_outside();
     if (ctrio__c_current != NULL)
         return ctrio__fail(CTRIO_MISUSE, "ctrio_run() inside of a run");
     if (header_version != CTRIO_VERSION)

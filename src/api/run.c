@@ -5,6 +5,8 @@
  * A failure of the system that leaves the loop without events cannot be reported to anybody: stacks
  * cannot be unwound from outside.  It ends the program with a message. */
 #include "api/run.h"
+#include "api/scope.h"
+#include "api/watch.h"
 #include "kernel/loop.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +14,19 @@
 
 _Thread_local struct ctrio__c_run *ctrio__c_current;
 
+void ctrio__die_outside(void)
+{
+    if (ctrio__forked())
+        ctrio__die("called in the child of a fork() inside of a run: the run is the parent's, the "
+                   "child may only exec");
+    ctrio__die("called outside of a run");
+}
+
 int ctrio__refuse_outside(void)
 {
+    ctrio__refuse_handlers();
+    if (ctrio__forked())
+        ctrio__die_outside();
     if (ctrio__c_current == NULL)
         return ctrio__fail(CTRIO_MISUSE, "called outside of a run");
     return ctrio__fail(CTRIO_MISUSE, "called where nothing may suspend: in a run-soon call, a "
@@ -76,6 +89,8 @@ static void trim_stacks(struct ctrio__c_run *run)
 
 static void look(struct ctrio__c_run *run, struct ctrio__io_events *events)
 {
+    if (ctrio__c_current != run) /* a step or a run-soon call has forked */
+        ctrio__die_outside();
     double timeout = ctrio__run_timeout(&run->run);
     int result = run->run.io_ops->get_events(run->run.io, timeout, events);
     if (result < 0)
@@ -104,7 +119,9 @@ void ctrio__c_run_loop(void *arg)
 {
     struct ctrio__c_run *run = arg;
     ctrio__fiber_entered(&run->loop);
+    ctrio__set_inside(run, true);
     drive(run);
+    ctrio__set_inside(run, false);
     ctrio__fiber_leave(&run->loop, &run->main.u.life.fiber);
 }
 
@@ -118,6 +135,7 @@ static int main_fn(void *arg)
     if (run->interrupted)
         ctrio__scope_cancel(&run->main_scope, &ctrio__reason_interrupt);
     run->main_result = run->user_fn(run->user_arg);
+    run->main_result = ctrio__c_scopes_left(&run->main, run->main_result);
     io.code = run->main_result < 0 ? run->main_result : 0;
     ctrio__scope_close(&run->main_scope, &run->main.task, &io);
     if (run->interrupted && (io.code == 0 || io.code == CTRIO_CANCELLED))
@@ -148,10 +166,12 @@ void ctrio__log(struct ctrio__c_run *run, enum ctrio_log_level level, const char
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    bool inside = ctrio__set_inside(run, false);
     if (run->options.log != NULL)
         run->options.log(run->options.log_arg, level, line);
     else if (level >= CTRIO_LOG_WARNING)
         fprintf(stderr, "ctrio: %s\n", line);
+    ctrio__set_inside(run, inside);
 }
 
 void ctrio__die(const char *format, ...)

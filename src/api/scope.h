@@ -13,6 +13,9 @@ void ctrio__c_scope_open(struct ctrio_cancel_scope *scope, struct ctrio__c_task 
                          uint32_t magic);
 /* Open, and where it was opened. */
 bool ctrio__c_scope_is_open(const struct ctrio_cancel_scope *scope);
+/* The task's function has returned `result`: closes the scopes that it has left open, which is
+ * CTRIO_MISUSE.  Those of nurseries are the kernel's to tell of. */
+int ctrio__c_scopes_left(struct ctrio__c_task *self, int result);
 /* The kernel has closed it.  CTRIO_MISUSE: it had been given a bad deadline. */
 int ctrio__c_scope_ended(struct ctrio_cancel_scope *scope);
 #endif

@@ -5,6 +5,7 @@
  * has asked for exactly one wait; one that has not is not waited for but run again. */
 #include "api/step.h"
 #include "api/nursery.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include "kernel/parking_lot.h"
 
@@ -51,7 +52,10 @@ enum ctrio__step ctrio__step_resume(struct ctrio_task *task, struct ctrio__outco
     if (woken == CTRIO_CANCELLED)
         ctrio__reason_drop(io->value);
     *io = (struct ctrio__outcome){0, NULL};
+    struct ctrio__c_run *run = ctrio__c_run_of(task);
+    ctrio__set_inside(run, false);
     int result = self->fn(task, self->arg, woken);
+    ctrio__set_inside(run, true);
     if (result == CTRIO_STEP_WAITS) {
         if (task->trap == CTRIO__TRAP_NONE) /* it has asked for nothing: its turn comes again */
             ctrio__task_yield(task);

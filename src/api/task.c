@@ -4,7 +4,8 @@
  * start, so that a task which was started can run.  Its memory outlives it while one of its nodes
  * is part of a story. */
 #include "api/task.h"
-#include "api/run.h"
+#include "api/scope.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include "kernel/nursery.h"
 
@@ -88,6 +89,7 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
 void ctrio__c_task_body(struct ctrio__c_task *self)
 {
     int result = self->u.life.fn(self->u.life.arg);
+    result = ctrio__c_scopes_left(self, result);
     struct ctrio__outcome final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
     *self->u.life.io = final;
@@ -126,7 +128,9 @@ enum ctrio__step ctrio__c_resume(struct ctrio_task *task, struct ctrio__outcome 
     life->io = io;
     if (life->fiber.sp == NULL)
         bind_stack(run, self);
+    ctrio__set_inside(run, false);
     ctrio__fiber_switch(&run->loop, &life->fiber);
+    ctrio__set_inside(run, true);
     if (!self->over) {
         if (life->stack != NULL && !ctrio__stack_intact(life->stack))
             ctrio__die("the stack of task %s has overflowed", ctrio__task_name(task));

@@ -1,0 +1,110 @@
+/* watch.c - slow steps, signal handlers, forks.
+ *
+ * A fork copies the run and shares its epoll set with the parent: one close in the child would undo
+ * a registration of the parent's.  So in the child there is no run any more, and whoever still
+ * tries to enter or to leave for the loop ends it.  The child may exec. */
+#include "api/watch.h"
+#include "os/fork.h"
+#include "os/os.h"
+
+/* --- slow steps ------------------------------------------------------------------------------ */
+
+static void watch_step(struct ctrio_run *base, enum ctrio__hook which, struct ctrio_task *task)
+{
+    struct ctrio__c_run *run = ctrio__container(base, struct ctrio__c_run, run);
+    uint64_t now = run->os->now(run->os, CTRIO__TICKS);
+    if (which == CTRIO__HOOK_BEFORE_TASK_STEP) {
+        run->step_began = now;
+        return;
+    }
+    double seconds = (double)(now - run->step_began) * 1e-9;
+    if (now > run->step_began && seconds > run->slow_step)
+        ctrio__log(run, CTRIO_LOG_WARNING, "task %s has kept the thread for %.3f s",
+                   ctrio__task_name(task), seconds);
+}
+
+void ctrio__watch_steps(struct ctrio__c_run *run)
+{
+    if (!(run->slow_step < INFINITY))
+        return;
+    run->run.hooks.wanted = CTRIO__HOOK_BEFORE_TASK_STEP | CTRIO__HOOK_AFTER_TASK_STEP;
+    run->run.hooks.task_event = watch_step;
+}
+
+/* --- signal handlers ------------------------------------------------------------------------- */
+
+#ifndef NDEBUG
+void ctrio__refuse_handlers(void)
+{
+    const struct ctrio__c_run *run = ctrio__c_current;
+    if (run != NULL && run->inside)
+        ctrio__die("called while the library itself runs: from a signal handler?  "
+                   "ctrio_token_run_soon() is for other threads, and no handler may call it");
+}
+#endif
+
+/* --- objects that are not where they were, or another thread's ---------------------------------
+ */
+
+#ifdef NDEBUG
+static bool is_anothers(const struct ctrio_parking_lot *lot)
+{
+    (void)lot;
+    return false;
+}
+#else
+/* An object belongs to the run of those who wait for it. */
+static bool is_anothers(const struct ctrio_parking_lot *lot)
+{
+    const struct ctrio__c_run *run = ctrio__c_current;
+    if (run == NULL || ctrio__list_empty(&lot->parked))
+        return false;
+    return ctrio__task_from(lot->parked.next, lot_link)->run != &run->run;
+}
+#endif
+
+int ctrio__refuse_lot(const struct ctrio_parking_lot *lot)
+{
+    if (!ctrio__lot_in_place(lot))
+        return ctrio__fail(CTRIO_MISUSE, "this was never initialised, or it is a copy");
+    if (is_anothers(lot))
+        return ctrio__fail(CTRIO_MISUSE, "tasks of another run wait for this: an event, a lock and "
+                                         "their like belong to one run");
+    return 0;
+}
+
+/* --- forks ----------------------------------------------------------------------------------- */
+
+static _Thread_local bool forked;
+
+bool ctrio__forked(void)
+{
+    return forked;
+}
+
+static void refuse_loop(void *arg)
+{
+    struct ctrio__c_run *run = arg;
+    ctrio__fiber_entered(&run->loop);
+    ctrio__die_outside();
+}
+
+/* In the child.  A task that suspends or ends finds this loop instead of the run's, which begins
+ * anew on its own stack: unless the fork came from there, and then the loop finds out. */
+static void after_fork(void)
+{
+    struct ctrio__c_run *run = ctrio__c_current;
+    if (run == NULL)
+        return;
+    forked = true;
+    ctrio__c_current = NULL;
+    const struct ctrio_task *task = run->run.current;
+    if (task != NULL && ctrio__stackful(task))
+        ctrio__fiber_init(&run->loop, (char *)(uintptr_t)run->loop.low, run->loop.size, refuse_loop,
+                          run);
+}
+
+void ctrio__watch_forks(void)
+{
+    ctrio__on_fork(after_fork); /* without memory for it: nobody is warned */
+}

@@ -1,0 +1,45 @@
+/* watch.h - who enters the library when it must not be entered, and who keeps the thread too long.
+ *
+ * All of it costs nothing in a release build, but for what a fork does. */
+#ifndef CTRIO_API_WATCH_H
+#define CTRIO_API_WATCH_H
+#include "api/run.h"
+#include "kernel/parking_lot.h"
+
+/* Steps that take longer than run->slow_step are logged; none: no clock is read. */
+void ctrio__watch_steps(struct ctrio__c_run *run);
+/* From now on a run dies with the fork that it is in; once a process. */
+void ctrio__watch_forks(void);
+/* This is the child of a fork, and the run that it forked in is the parent's. */
+bool ctrio__forked(void);
+
+/* Debug builds: whether the library itself runs on this thread, so that a call which comes then is
+ * a signal handler's.  Gives back what was so before: around what calls a user's function. */
+static inline bool ctrio__set_inside(struct ctrio__c_run *run, bool inside)
+{
+#ifdef NDEBUG
+    (void)run;
+    return inside;
+#else
+    bool before = run != NULL && run->inside;
+    if (run != NULL)
+        run->inside = inside;
+    return before;
+#endif
+}
+/* False: never initialised (zeroed), or copied: what its list begins with does not point back. */
+static inline bool ctrio__lot_in_place(const struct ctrio_parking_lot *lot)
+{
+    return lot->parked.next != NULL && lot->parked.next->prev == &lot->parked;
+}
+/* CTRIO_MISUSE: not in place; or, in debug builds, those who wait there are another run's. */
+int ctrio__refuse_lot(const struct ctrio_parking_lot *lot);
+
+#ifdef NDEBUG
+static inline void ctrio__refuse_handlers(void)
+{
+}
+#else
+void ctrio__refuse_handlers(void); /* where a user's call begins */
+#endif
+#endif

@@ -451,6 +451,70 @@ static void an_item_of_the_wrong_size_is_misuse(void)
     is(wrong_run(send_wrong_sizes, NULL), 0);
 }
 
+/* --- slow steps ------------------------------------------------------------------------------ */
+
+static int keep_the_thread(void *arg)
+{
+    volatile unsigned turns = 0;
+    (void)arg;
+    while (turns < 1000000)
+        turns++;
+    return ctrio_checkpoint();
+}
+
+static void a_step_that_keeps_the_thread_is_logged(void)
+{
+    ctrio_task_fn *fn = keep_the_thread;
+    struct ctrio_run_options options = {.slow_step_seconds = 1e-6};
+    is(wrong_run_with(wrong_child_task, &fn, options), 0);
+    ok(says(wrong_log, "has kept the thread for "));
+    ok(says(wrong_log, "task *(ctrio_task_fn **)arg at "));
+    options.slow_step_seconds = 1000.0;
+    is(wrong_run_with(wrong_child_task, &fn, options), 0);
+    is(wrong_log, "");
+}
+
+/* --- options and versions -------------------------------------------------------------------- */
+
+static int give_garbage(void *arg)
+{
+    const struct ctrio_address address = {.size = 0};
+    struct ctrio_stream *stream = NULL;
+    struct ctrio_listener *listener = NULL;
+    (void)arg;
+    is(ctrio_connect(&stream, &address, &(struct ctrio_tcp_options){.reserved = {0, 1}}), -EINVAL);
+    is(ctrio_connect(&stream, &address, &(struct ctrio_tcp_options){.backlog = -1}), -EINVAL);
+    is(ctrio_open_tcp_listener(&listener, "127.0.0.1", 0,
+                               &(struct ctrio_tcp_options){.reserved = {1}}),
+       -EINVAL);
+    is(listener, NULL);
+    int rc = ctrio_open_tcp_listener(&listener, "127.0.0.1", 0, NULL);
+    if (rc < 0)
+        return rc;
+    is(ctrio_serve(listener, NULL, NULL, &(struct ctrio_serve_options){.reserved = {1}}), -EINVAL);
+    is(ctrio_serve(listener, NULL, NULL, &(struct ctrio_serve_options){.idle_seconds = NAN}),
+       -EINVAL);
+    ctrio_listener_close(listener);
+    return 0;
+}
+
+static void garbage_in_options_is_refused(void)
+{
+    is(wrong_run(give_garbage, NULL), 0);
+    is(wrong_run_with(nothing, NULL, (struct ctrio_run_options){.reserved = {0, 0, 1}}), -EINVAL);
+    is(wrong_run_with(nothing, NULL, (struct ctrio_run_options){.slow_step_seconds = NAN}),
+       -EINVAL);
+    is(wrong_run_with(nothing, NULL, (struct ctrio_run_options){.stack_size = SIZE_MAX}), -EINVAL);
+}
+
+static void headers_of_another_version_are_refused(void)
+{
+    is(ctrio_run_at(nothing, NULL, NULL, "nothing", CTRIO_VERSION + 1), (int)CTRIO_MISUSE);
+    ok(says(ctrio_error_message(CTRIO_MISUSE), "the headers of another version"));
+    ctrio_error_free(ctrio_error_take(CTRIO_MISUSE));
+    is(ctrio_version(), (int)CTRIO_VERSION);
+}
+
 TAP_MAIN(BIG_TEST(a_block_left_without_its_close_ends_the_program),
          BIG_TEST(a_scope_that_outlives_its_task_is_misuse),
          BIG_TEST(closes_in_the_wrong_order_or_twice_are_misuse),
@@ -462,4 +526,6 @@ TAP_MAIN(BIG_TEST(a_block_left_without_its_close_ends_the_program),
          BIG_TEST(an_argument_that_dies_before_the_nursery_is_refused),
          BIG_TEST(ignored_cancellations_are_logged_and_others_run),
          BIG_TEST(in_debug_builds_they_end_the_program_at_last),
-         BIG_TEST(a_stored_cancelled_is_misuse), BIG_TEST(an_item_of_the_wrong_size_is_misuse))
+         BIG_TEST(a_stored_cancelled_is_misuse), BIG_TEST(an_item_of_the_wrong_size_is_misuse),
+         BIG_TEST(a_step_that_keeps_the_thread_is_logged), BIG_TEST(garbage_in_options_is_refused),
+         BIG_TEST(headers_of_another_version_are_refused))

@@ -266,7 +266,8 @@ def outside(folder: str) -> Outcome | None:
     """Tests of what users compile; they need pytest and compilers, and no ctrio."""
     if not any((TESTS / folder).glob("test_*.py")):
         return None
-    bootstrap.find_compiler("clang")
+    for name in ("clang", "g++", "pkg-config"):
+        bootstrap.find_compiler(name)
     return pytest(folder, bootstrap.ensure_venv(), [TESTS / folder])
 
 

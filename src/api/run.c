@@ -89,8 +89,6 @@ static void trim_stacks(struct ctrio__c_run *run)
 
 static void look(struct ctrio__c_run *run, struct ctrio__io_events *events)
 {
-    if (ctrio__c_current != run) /* a step or a run-soon call has forked */
-        ctrio__die_outside();
     double timeout = ctrio__run_timeout(&run->run);
     int result = run->run.io_ops->get_events(run->run.io, timeout, events);
     if (result < 0)
@@ -111,6 +109,8 @@ static void drive(struct ctrio__c_run *run)
         }
         trim_stacks(run);
     }
+    if (ctrio__forked())
+        ctrio__die_outside();
     if (base->failed != 0)
         ctrio__die("the run is broken: %s", ctrio__code_text(base->failed));
 }

@@ -89,7 +89,8 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
 void ctrio__c_task_body(struct ctrio__c_task *self)
 {
     int result = self->u.life.fn(self->u.life.arg);
-    result = ctrio__c_scopes_left(self, result);
+    if (self->task.scope != self->task.nursery->scope)
+        result = ctrio__c_scopes_left(self, result);
     struct ctrio__outcome final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
     *self->u.life.io = final;

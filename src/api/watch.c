@@ -46,31 +46,21 @@ void ctrio__refuse_handlers(void)
 /* --- objects that are not where they were, or another thread's ---------------------------------
  */
 
-#ifdef NDEBUG
-static bool is_anothers(const struct ctrio_parking_lot *lot)
-{
-    (void)lot;
-    return false;
-}
-#else
 /* An object belongs to the run of those who wait for it. */
-static bool is_anothers(const struct ctrio_parking_lot *lot)
+bool ctrio__lot_is_anothers(const struct ctrio_parking_lot *lot)
 {
     const struct ctrio__c_run *run = ctrio__c_current;
     if (run == NULL || ctrio__list_empty(&lot->parked))
         return false;
     return ctrio__task_from(lot->parked.next, lot_link)->run != &run->run;
 }
-#endif
 
-int ctrio__refuse_lot(const struct ctrio_parking_lot *lot)
+int ctrio__lot_misuse(const struct ctrio_parking_lot *lot)
 {
     if (!ctrio__lot_in_place(lot))
         return ctrio__fail(CTRIO_MISUSE, "this was never initialised, or it is a copy");
-    if (is_anothers(lot))
-        return ctrio__fail(CTRIO_MISUSE, "tasks of another run wait for this: an event, a lock and "
-                                         "their like belong to one run");
-    return 0;
+    return ctrio__fail(CTRIO_MISUSE, "tasks of another run wait for this: an event, a lock and "
+                                     "their like belong to one run");
 }
 
 /* --- forks ----------------------------------------------------------------------------------- */
@@ -90,7 +80,7 @@ static void refuse_loop(void *arg)
 }
 
 /* In the child.  A task that suspends or ends finds this loop instead of the run's, which begins
- * anew on its own stack: unless the fork came from there, and then the loop finds out. */
+ * anew on its own stack: unless the fork came from there, and then the loop stops by itself. */
 static void after_fork(void)
 {
     struct ctrio__c_run *run = ctrio__c_current;
@@ -102,6 +92,8 @@ static void after_fork(void)
     if (task != NULL && ctrio__stackful(task))
         ctrio__fiber_init(&run->loop, (char *)(uintptr_t)run->loop.low, run->loop.size, refuse_loop,
                           run);
+    else
+        ctrio__run_fail(&run->run, CTRIO_MISUSE);
 }
 
 void ctrio__watch_forks(void)

@@ -32,8 +32,18 @@ static inline bool ctrio__lot_in_place(const struct ctrio_parking_lot *lot)
 {
     return lot->parked.next != NULL && lot->parked.next->prev == &lot->parked;
 }
-/* CTRIO_MISUSE: not in place; or, in debug builds, those who wait there are another run's. */
-int ctrio__refuse_lot(const struct ctrio_parking_lot *lot);
+/* Debug builds: those who wait there are another run's. */
+bool ctrio__lot_is_anothers(const struct ctrio_parking_lot *lot);
+/* What is wrong, as CTRIO_MISUSE with a story. */
+int ctrio__lot_misuse(const struct ctrio_parking_lot *lot);
+static inline int ctrio__refuse_lot(const struct ctrio_parking_lot *lot)
+{
+#ifdef NDEBUG
+    return ctrio__lot_in_place(lot) ? 0 : ctrio__lot_misuse(lot);
+#else
+    return ctrio__lot_in_place(lot) && !ctrio__lot_is_anothers(lot) ? 0 : ctrio__lot_misuse(lot);
+#endif
+}
 
 #ifdef NDEBUG
 static inline void ctrio__refuse_handlers(void)

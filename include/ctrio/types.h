@@ -191,7 +191,8 @@ struct ctrio__nursery {
     size_t child_count;
     uint32_t pending_starts; /* start() calls that may still move a child in here */
     bool body_running, parent_waiting, closed;
-    bool results_lost; /* folded already: failures of children have nowhere to go */
+    bool results_lost;       /* folded already: failures of children have nowhere to go */
+    bool cancelled_children; /* some were, and have left nothing else: see frontend.h */
 };
 struct CTRIO_CAPABILITY("nursery") ctrio_nursery {
     struct ctrio_cancel_scope scope; /* public: cancel it, give it a deadline; never close it */

@@ -67,6 +67,12 @@ bool ctrio__c_scope_is_open(const struct ctrio_cancel_scope *scope)
     return scope->sibling.next->prev == &scope->sibling;
 }
 
+/* Not inlined, like all who look at their own frame: a user's scopes would lie around it. */
+__attribute__((noinline)) static void look_below(const struct ctrio__c_task *self)
+{
+    ctrio__refuse_dead_frame(self, __builtin_frame_address(0));
+}
+
 static int refuse_close(const struct ctrio_cancel_scope *scope, const struct ctrio__c_task *self)
 {
     if (self == NULL)
@@ -79,7 +85,7 @@ static int refuse_close(const struct ctrio_cancel_scope *scope, const struct ctr
     if (scope->owner != &self->task)
         return ctrio__fail(CTRIO_MISUSE, "a scope is closed by the task that opened it");
     if (self->task.scope != scope) /* the kernel will look at the one that is still open */
-        ctrio__refuse_dead_frame(self);
+        look_below(self);
     return 0;
 }
 
@@ -118,9 +124,9 @@ static bool is_own_scope(const struct ctrio_cancel_scope *scope, const struct ct
     return scope->owner == &self->task && scope->magic == CTRIO__SCOPE_MAGIC;
 }
 
-int ctrio__c_scopes_left(struct ctrio__c_task *self, int result)
+int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, const char *end)
 {
-    ctrio__refuse_dead_frame(self);
+    ctrio__refuse_dead_frame(self, end);
     while (is_own_scope(self->task.scope, self)) {
         struct ctrio_cancel_scope *scope = self->task.scope;
         struct ctrio__outcome io = {0, NULL};

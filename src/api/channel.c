@@ -3,8 +3,10 @@
  * Invariant: the channel lives as long as any of its ends; an end lives until its owner closes it
  * and the last call on it has returned (a task may be inside when another closes it). */
 #include "kernel/channel.h"
+#include "api/handover.h"
 #include "api/watch.h"
 #include "base/alloc.h"
+#include "kernel/loop.h"
 #include <ctrio/channel.h>
 
 struct shared {
@@ -155,6 +157,18 @@ static int refuse_size(const struct end *end, size_t size)
                       end->shared->channel.item_size);
 }
 
+/* Most items go at once.  For these, kernel/primitive.c's cadence without an op: look for a
+ * cancellation, try, one schedule point.  The caller has tried; false: it has to wait. */
+static bool went_at_once(struct ctrio__c_task *self, int *code)
+{
+    if (*code == CTRIO_WOULD_BLOCK)
+        return false;
+    self->task.cancel_points++;
+    if (*code == 0 && !ctrio__may_go_on(self->task.run, &self->task))
+        ctrio__c_yield(self);
+    return true;
+}
+
 static int await_op(struct end *end, struct ctrio__c_task *self, struct ctrio__channel_op *op)
 {
     end->calls++;
@@ -172,6 +186,11 @@ int ctrio_send_item(struct ctrio_send_channel *channel, const void *item, size_t
     int refused = self == NULL ? ctrio__refuse_outside() : refuse_size(end, size);
     if (refused < 0)
         return refused;
+    int code = CTRIO_WOULD_BLOCK;
+    if (!ctrio__task_cancel_pending(&self->task))
+        code = ctrio__channel_send_nowait(&end->end, item);
+    if (went_at_once(self, &code))
+        return code;
     ctrio__channel_send_op_init(&op, &end->end, (void *)(uintptr_t)item);
     return await_op(end, self, &op);
 }
@@ -191,6 +210,11 @@ int ctrio_receive_item(struct ctrio_receive_channel *channel, void *item, size_t
     int refused = self == NULL ? ctrio__refuse_outside() : refuse_size(end, size);
     if (refused < 0)
         return refused;
+    int code = CTRIO_WOULD_BLOCK;
+    if (!ctrio__task_cancel_pending(&self->task))
+        code = ctrio__channel_receive_nowait(&end->end, item);
+    if (went_at_once(self, &code))
+        return code;
     ctrio__channel_receive_op_init(&op, &end->end, item);
     return await_op(end, self, &op);
 }

@@ -82,7 +82,7 @@ static struct ctrio__outcome first_alone(struct ctrio__nursery *nursery)
 static struct ctrio__outcome group(struct ctrio__nursery *nursery)
 {
     size_t real = 0;
-    bool cancelled = false;
+    bool cancelled = nursery->cancelled_children;
     ctrio__list_each (link, &nursery->failures) {
         struct ctrio__failure *failure = ctrio__container(link, struct ctrio__failure, link);
         real += !is_cancelled(failure);
@@ -197,6 +197,13 @@ static void task_free(struct ctrio_task *task)
         ctrio__c_task_drop(self); /* the run is given up with it */
 }
 
+/* handover.c switches to them, and they put themselves back. */
+static enum ctrio__step never_called(struct ctrio_task *task, struct ctrio__outcome *io)
+{
+    (void)io;
+    ctrio__die("task %s was stepped as if it had no stack", ctrio__task_name(task));
+}
+
 /* --- tasks that are steps -------------------------------------------------------------------- */
 
 static enum ctrio__step op_resume(struct ctrio_task *task, struct ctrio__outcome *io)
@@ -211,12 +218,12 @@ static void op_free(struct ctrio_task *task)
 }
 
 #define SHARED                                                                                     \
-    .adopt = adopt, .group = group, .strip_cancelled = strip_cancelled, .misnested = misnested,    \
-    .reason_make = reason_make, .reason_free = reason_free, .outcome_drop = outcome_drop,          \
-    .scope_release = scope_release, .lot_broken = lot_broken
+    .cancelled_is_bare = true, .adopt = adopt, .group = group, .strip_cancelled = strip_cancelled, \
+    .misnested = misnested, .reason_make = reason_make, .reason_free = reason_free,                \
+    .outcome_drop = outcome_drop, .scope_release = scope_release, .lot_broken = lot_broken
 
 const struct ctrio__frontend ctrio__c_frontend = {
-    .name = "c", .resume = ctrio__c_resume, .task_free = task_free, SHARED};
+    .name = "c", .resume = never_called, .task_free = task_free, SHARED};
 const struct ctrio__frontend ctrio__op_frontend = {
     .name = "c", .resume = op_resume, .task_free = op_free, SHARED};
 const struct ctrio__frontend ctrio__step_frontend = {

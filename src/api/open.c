@@ -50,7 +50,6 @@ static int open_kernel(struct ctrio__c_run *run, struct ctrio__chooser *chooser)
         .seed = run->options.seed != 0 ? run->options.seed : random[0],
     };
     result = ctrio__run_open(&run->run, &options);
-    run->run.strict = run->options.strict_checkpoints;
     run->run.bounded = !run->options.strict_checkpoints;
     return result;
 }
@@ -84,6 +83,7 @@ static void forget_streams(struct ctrio__c_run *run)
 static void close_loop(struct ctrio__c_run *run)
 {
     forget_streams(run);
+    ctrio__fiber_close(&run->left);
     ctrio__fiber_close(&run->loop);
     while (run->spare != NULL) {
         struct ctrio__c_task *task = run->spare;

@@ -4,7 +4,7 @@
  * never runs user code but hooks, run-soon calls and steps of step tasks; these must not suspend.
  * A failure of the system that leaves the loop without events cannot be reported to anybody: stacks
  * cannot be unwound from outside.  It ends the program with a message. */
-#include "api/run.h"
+#include "api/handover.h"
 #include "api/scope.h"
 #include "api/watch.h"
 #include "kernel/loop.h"
@@ -78,13 +78,14 @@ int ctrio__c_run_start(struct ctrio__c_run *run)
 
 /* --- the loop -------------------------------------------------------------------------------- */
 
-static void trim_stacks(struct ctrio__c_run *run)
+static void trim(struct ctrio__c_run *run)
 {
     static const uint64_t once_in = 1000000000; /* ticks: nanoseconds */
-    if (run->stacks.cached_count == 0 || run->run.last_poll - run->last_trim < once_in)
+    if (run->run.last_poll - run->last_trim < once_in)
         return;
     run->last_trim = run->run.last_poll;
     ctrio__stack_trim(&run->stacks);
+    ctrio__c_spare_trim(run);
 }
 
 static void look(struct ctrio__c_run *run, struct ctrio__io_events *events)
@@ -93,6 +94,27 @@ static void look(struct ctrio__c_run *run, struct ctrio__io_events *events)
     int result = run->run.io_ops->get_events(run->run.io, timeout, events);
     if (result < 0)
         ctrio__die("cannot wait for events: %s", ctrio__code_text(result));
+}
+
+/* Whoever is switched to may hand over to others; all of them have put themselves back when one of
+ * them comes here. */
+static void run_task(struct ctrio__c_run *run, struct ctrio_task *task)
+{
+    if (ctrio__stackful(task)) {
+        ctrio__fiber_switch(&run->loop, ctrio__c_fiber_of(run, ctrio__c_task_of(task)));
+        return;
+    }
+    struct ctrio__outcome io;
+    ctrio__task_take_wake(task, &io);
+    enum ctrio__step step = task->frontend->resume(task, &io);
+    ctrio__run_put_back(&run->run, step, &io);
+}
+
+static struct ctrio_task *next_task(struct ctrio__c_run *run)
+{
+    struct ctrio_task *task = run->picked;
+    run->picked = NULL;
+    return task != NULL ? task : ctrio__run_pick(&run->run);
 }
 
 static void drive(struct ctrio__c_run *run)
@@ -105,9 +127,10 @@ static void drive(struct ctrio__c_run *run)
         if (!skip)
             look(run, &events);
         ctrio__run_begin(base, skip ? NULL : &events);
-        while (ctrio__run_step(base) && !step_by_step) {
-        }
-        trim_stacks(run);
+        struct ctrio_task *task = next_task(run);
+        for (; task != NULL; task = step_by_step ? NULL : next_task(run))
+            run_task(run, task);
+        trim(run);
     }
     if (ctrio__forked())
         ctrio__die_outside();
@@ -135,7 +158,8 @@ static int main_fn(void *arg)
     if (run->interrupted)
         ctrio__scope_cancel(&run->main_scope, &ctrio__reason_interrupt);
     run->main_result = run->user_fn(run->user_arg);
-    run->main_result = ctrio__c_scopes_left(&run->main, run->main_result);
+    run->main_result =
+        ctrio__c_scopes_left(&run->main, run->main_result, __builtin_frame_address(0));
     io.code = run->main_result < 0 ? run->main_result : 0;
     ctrio__scope_close(&run->main_scope, &run->main.task, &io);
     if (run->interrupted && (io.code == 0 || io.code == CTRIO_CANCELLED))
@@ -152,8 +176,12 @@ void ctrio__c_run_live(struct ctrio__c_run *run)
     ctrio__fiber_switch(&self->u.life.fiber, &run->loop); /* back when it is our turn, … */
     if (run->run.tasks_living == 0) /* … or when all is over: there never was a main task */
         return;
-    ctrio__c_task_body(self);
-    ctrio__suspend(self);
+    struct ctrio__outcome final;
+    ctrio__set_inside(run, false);
+    ctrio__c_task_body(self, &final);
+    ctrio__set_inside(run, true);
+    ctrio__run_put_back(&run->run, CTRIO__DONE, &final);
+    ctrio__c_hand_over(run, &self->u.life.fiber);
     CTRIO_ASSERT(run->run.tasks_living == 0);
 }
 

@@ -23,6 +23,8 @@ struct ctrio__c_run {
     struct ctrio__os *os;
     struct ctrio__native_os *native; /* owned; NULL: `os` is lent */
     struct ctrio__fiber loop;
+    struct ctrio__fiber left;  /* of the last task that ended: closed when the next one has */
+    struct ctrio_task *picked; /* for the loop to run, as whoever picked it could not */
     struct ctrio__stack_pool stacks, loop_stacks; /* tasks' and the loop's own */
     struct ctrio__c_task main;
     struct ctrio_cancel_scope main_scope; /* around the main task: SIGINT cancels it */
@@ -35,13 +37,13 @@ struct ctrio__c_run {
     struct ctrio_run_options options;
     struct ctrio__overflow_watch overflow;
     struct ctrio__signal_entry interrupt, dump;
-    struct ctrio__c_task *spare; /* by task.run_link.next; at most CTRIO__SPARE_TASKS */
-    size_t spare_count;
-    struct ctrio_token *token; /* NULL: nobody has asked for one */
-    uint64_t last_trim;        /* ticks */
-    double slow_step;          /* seconds; INFINITY: nobody looks */
-    uint64_t step_began;       /* ticks; of the step under way, while somebody looks */
-    ctrio_task_fn *user_fn;    /* the main task's own */
+    struct ctrio__c_task *spare;     /* structs without a task, by life.arg */
+    size_t spare_count, spare_least; /* and the fewest since the last trim */
+    struct ctrio_token *token;       /* NULL: nobody has asked for one */
+    uint64_t last_trim;              /* ticks */
+    double slow_step;                /* seconds; INFINITY: nobody looks */
+    uint64_t step_began;             /* ticks; of the step under way, while somebody looks */
+    ctrio_task_fn *user_fn;          /* the main task's own */
     void *user_arg;
     int main_result;  /* what it returned */
     bool interrupted; /* SIGINT has cancelled main_scope */
@@ -52,7 +54,7 @@ struct ctrio__c_run {
 #endif
     bool inside; /* debug builds: see watch.h */
 };
-enum { CTRIO__SPARE_TASKS = 4096, CTRIO__LOOP_STACK = 262144 };
+enum { CTRIO__LOOP_STACK = 262144 };
 
 #if defined(__GNUC__) && defined(__ELF__) /* a read, not a call of the dynamic linker */
 __attribute__((tls_model("initial-exec")))
@@ -84,8 +86,6 @@ void ctrio__run_seen(void);
 int ctrio__refuse_outside(void);
 /* The same where no code can be given back: what follows would be a crash. */
 _Noreturn void ctrio__die_outside(void);
-/* Dies if the task's scope lies in a frame that has returned. */
-void ctrio__refuse_dead_frame(const struct ctrio__c_task *self);
 /* Steps the op until it is done, suspending in between; *io: what its first step gets, then its
  * result.  Reasons are dropped and texts of misuse noted; other values are the caller's. */
 void ctrio__await_io(struct ctrio__c_task *self, struct ctrio__op *op, struct ctrio__outcome *io);
@@ -100,6 +100,4 @@ void ctrio__log(struct ctrio__c_run *run, enum ctrio_log_level level, const char
     CTRIO_PRINTF(3, 4);
 /* Says it on stderr and aborts: the program is broken in a way that no code can report. */
 _Noreturn void ctrio__die(const char *format, ...) CTRIO_PRINTF(1, 2);
-/* Back to the loop, and here again when it resumes us. */
-void ctrio__suspend(struct ctrio__c_task *self);
 #endif

@@ -18,6 +18,8 @@ struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn 
     if (task != NULL) {
         run->spare = task->u.life.arg;
         run->spare_count--;
+        if (run->spare_count < run->spare_least)
+            run->spare_least = run->spare_count;
     } else {
         task = ctrio__alloc(sizeof *task);
     }
@@ -31,6 +33,7 @@ struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn 
     task->ignored = 0;
     task->holds = 1;
     task->over = false;
+    task->task.may_continue = true; /* nobody drives a stack by hand */
     task->u.life = (struct ctrio__c_life){.fn = fn, .arg = arg};
     return task;
 }
@@ -39,13 +42,24 @@ struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn 
 static void recycle(struct ctrio__c_task *task, struct ctrio__c_run *run)
 {
     ctrio__free(task->own_name);
-    if (run == NULL || run->spare_count == CTRIO__SPARE_TASKS) {
+    if (run == NULL) {
         ctrio__free(task);
         return;
     }
     task->u.life.arg = run->spare;
     run->spare = task;
     run->spare_count++;
+}
+
+void ctrio__c_spare_trim(struct ctrio__c_run *run)
+{
+    for (size_t unused = run->spare_least / 2; unused > 0; unused--) {
+        struct ctrio__c_task *task = run->spare;
+        run->spare = task->u.life.arg;
+        run->spare_count--;
+        ctrio__free(task);
+    }
+    run->spare_least = run->spare_count;
 }
 
 void ctrio__c_task_let_go(struct ctrio__c_task *task)
@@ -86,65 +100,17 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
     return (struct ctrio__outcome){result, ctrio__stories_take(&self->u.life.stories, result)};
 }
 
-void ctrio__c_task_body(struct ctrio__c_task *self)
+/* Everything on a stack is dead when the task's function has returned; on the thread's, what its
+ * caller has looked at already. */
+static const char *end_of(const struct ctrio__fiber *fiber)
 {
-    int result = self->u.life.fn(self->u.life.arg);
+    return fiber->low != NULL ? fiber->low + fiber->size : __builtin_frame_address(0);
+}
+
+void ctrio__c_task_conclude(struct ctrio__c_task *self, int result, struct ctrio__outcome *final)
+{
     if (self->task.scope != self->task.nursery->scope)
-        result = ctrio__c_scopes_left(self, result);
-    struct ctrio__outcome final = final_outcome(self, result);
+        result = ctrio__c_scopes_left(self, result, end_of(&self->u.life.fiber));
+    *final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
-    *self->u.life.io = final;
-    self->over = true;
-}
-
-static void entry(void *arg)
-{
-    struct ctrio__c_task *self = arg;
-    struct ctrio__c_run *run = ctrio__c_run_of(&self->task);
-    ctrio__fiber_entered(&self->u.life.fiber);
-    ctrio__c_task_body(self);
-    ctrio__fiber_leave(&self->u.life.fiber, &run->loop);
-}
-
-/* --- steps ----------------------------------------------------------------------------------- */
-
-static void bind_stack(struct ctrio__c_run *run, struct ctrio__c_task *self)
-{
-    struct ctrio__c_life *life = &self->u.life;
-    if (life->stack == NULL)
-        life->stack = ctrio__stack_take(&run->stacks);
-    char *top = life->stack->top;
-    if (life->arg >= (void *)life->stack->low && life->arg < (void *)top) /* copied in */
-        top = (char *)((uintptr_t)life->arg & ~(uintptr_t)15);
-    ctrio__fiber_init(&life->fiber, life->stack->low, (size_t)(top - life->stack->low), entry,
-                      self);
-}
-
-enum ctrio__step ctrio__c_resume(struct ctrio_task *task, struct ctrio__outcome *io)
-{
-    struct ctrio__c_task *self = ctrio__c_task_of(task);
-    struct ctrio__c_run *run = ctrio__c_run_of(task);
-    struct ctrio__c_life *life = &self->u.life;
-    task->may_continue = true;
-    life->io = io;
-    if (life->fiber.sp == NULL)
-        bind_stack(run, self);
-    ctrio__set_inside(run, false);
-    ctrio__fiber_switch(&run->loop, &life->fiber);
-    ctrio__set_inside(run, true);
-    if (!self->over) {
-        if (life->stack != NULL && !ctrio__stack_intact(life->stack))
-            ctrio__die("the stack of task %s has overflowed", ctrio__task_name(task));
-        return CTRIO__PARKED;
-    }
-    if (life->stack != NULL) { /* the main task's is the thread's own, and not left yet */
-        ctrio__fiber_close(&life->fiber);
-        ctrio__stack_give(&run->stacks, life->stack);
-    }
-    return CTRIO__DONE;
-}
-
-void ctrio__suspend(struct ctrio__c_task *self)
-{
-    ctrio__fiber_switch(&self->u.life.fiber, &ctrio__c_run_of(&self->task)->loop);
 }

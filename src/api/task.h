@@ -17,7 +17,6 @@ struct ctrio__c_life {
     struct ctrio__stack *stack; /* NULL before its first step, and the main task's, always */
     ctrio_task_fn *fn;
     void *arg;
-    struct ctrio__outcome *io;     /* of the step under way: the wake, then what it came to */
     const struct ctrio__op *op;    /* that it waits in, for reports; NULL */
     struct ctrio__start_op *start; /* of the ctrio_start() that waits for our ctrio_started() */
     struct ctrio_error *stories;   /* newest first, at most four; owned */
@@ -57,13 +56,24 @@ static inline bool ctrio__stackful(const struct ctrio_task *task)
 /* A new one, of the run's spare ones if there are any.  `name` is borrowed.  NULL: no memory. */
 struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn *fn, void *arg,
                                         const char *name);
+/* Frees half of those that nobody has needed since the last call. */
+void ctrio__c_spare_trim(struct ctrio__c_run *run);
 /* One that was never spawned, or of which nobody knows any more. */
 void ctrio__c_task_drop(struct ctrio__c_task *task);
 /* A node that lay in the task has gone. */
 void ctrio__c_task_let_go(struct ctrio__c_task *task);
+/* What the nursery gets of what its function has returned. */
+void ctrio__c_task_conclude(struct ctrio__c_task *task, int result, struct ctrio__outcome *final);
 /* On a stack of its own, the body of a task; and of the main one, on the thread's. */
-void ctrio__c_task_body(struct ctrio__c_task *task);
-enum ctrio__step ctrio__c_resume(struct ctrio_task *task, struct ctrio__outcome *io);
+static inline void ctrio__c_task_body(struct ctrio__c_task *task, struct ctrio__outcome *final)
+{
+    int result = task->u.life.fn(task->u.life.arg);
+    final->code = 0;
+    final->value = NULL;
+    if (result < 0 || task->u.life.stories != NULL || task->task.scope != task->task.nursery->scope)
+        ctrio__c_task_conclude(task, result, final);
+    task->over = true;
+}
 /* step.c: tasks whose steps are a function of the user's. */
 enum ctrio__step ctrio__step_resume(struct ctrio_task *task, struct ctrio__outcome *io);
 void ctrio__step_free(struct ctrio_task *task);

@@ -4,6 +4,7 @@
  * a registration of the parent's.  So in the child there is no run any more, and whoever still
  * tries to enter or to leave for the loop ends it.  The child may exec. */
 #include "api/watch.h"
+#include "api/scope.h"
 #include "os/fork.h"
 #include "os/os.h"
 
@@ -29,6 +30,35 @@ void ctrio__watch_steps(struct ctrio__c_run *run)
         return;
     run->run.hooks.wanted = CTRIO__HOOK_BEFORE_TASK_STEP | CTRIO__HOOK_AFTER_TASK_STEP;
     run->run.hooks.task_event = watch_step;
+}
+
+/* --- frames that have returned --------------------------------------------------------------- */
+
+static bool has_magic(const struct ctrio_cancel_scope *scope)
+{
+    return scope->magic == CTRIO__SCOPE_MAGIC || scope->magic == CTRIO__NURSERY_SCOPE_MAGIC;
+}
+
+static bool is_dead(const struct ctrio__c_task *self, const char *here)
+{
+    enum { BELOW_ON_THREAD = 32768 }; /* where its stack ends is not known, but later than that */
+    const char *scope = (const char *)self->task.scope;
+    const struct ctrio__fiber *fiber = &self->u.life.fiber;
+    if (scope >= here)
+        return !has_magic(self->task.scope);
+    return fiber->low != NULL ? scope >= fiber->low : here - scope <= BELOW_ON_THREAD;
+}
+
+/* What the scope says is believed if nothing has been written over its end, where calls begin to.
+ */
+void ctrio__look_at_frame(const struct ctrio__c_task *self, const char *here)
+{
+    const struct ctrio_cancel_scope *scope = self->task.scope;
+    if (!is_dead(self, here))
+        return;
+    bool legible = has_magic(scope) && scope->owner == &self->task;
+    ctrio__die("task %s has left a block without closing the scope or nursery opened at %s",
+               ctrio__task_name(&self->task), legible ? scope->opened_at : "a place since lost");
 }
 
 /* --- signal handlers ------------------------------------------------------------------------- */
@@ -88,12 +118,11 @@ static void after_fork(void)
         return;
     forked = true;
     ctrio__c_current = NULL;
+    ctrio__run_fail(&run->run, CTRIO_MISUSE); /* nobody is picked any more */
     const struct ctrio_task *task = run->run.current;
     if (task != NULL && ctrio__stackful(task))
         ctrio__fiber_init(&run->loop, (char *)(uintptr_t)run->loop.low, run->loop.size, refuse_loop,
                           run);
-    else
-        ctrio__run_fail(&run->run, CTRIO_MISUSE);
 }
 
 void ctrio__watch_forks(void)

@@ -13,6 +13,19 @@ void ctrio__watch_forks(void);
 /* This is the child of a fork, and the run that it forked in is the parent's. */
 bool ctrio__forked(void);
 
+/* A scope that was left without being closed lies below the stack pointer, or in what a call has
+ * laid over it: its lists already point into garbage, so that no code can be given back.  The
+ * second is seen by the magic word; at first one only asks whether the scope lies near. */
+enum { CTRIO__BELOW = 65536, CTRIO__ABOVE = 1024 };
+void ctrio__look_at_frame(const struct ctrio__c_task *self, const char *here);
+/* Dies if the task's scope lies in a frame that has returned: below `here`. */
+static inline void ctrio__refuse_dead_frame(const struct ctrio__c_task *self, const char *here)
+{
+    if ((uintptr_t)self->task.scope - ((uintptr_t)here - CTRIO__BELOW) <
+        CTRIO__BELOW + CTRIO__ABOVE)
+        ctrio__look_at_frame(self, here);
+}
+
 /* Debug builds: whether the library itself runs on this thread, so that a call which comes then is
  * a signal handler's.  Gives back what was so before: around what calls a user's function. */
 static inline bool ctrio__set_inside(struct ctrio__c_run *run, bool inside)

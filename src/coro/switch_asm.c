@@ -9,7 +9,7 @@
 void ctrio__switch_begin(void);
 
 #if defined(__x86_64__)
-enum { WORDS = 7, FUNCTION = 4, ARGUMENT = 3, RETURN = 6 }; /* r15 r14 r13 r12 rbx rbp, ret */
+enum { WORDS = 3, RETURN = 0, FUNCTION = 1, ARGUMENT = 2 };
 #elif defined(__aarch64__)
 enum { WORDS = 20, FUNCTION = 2, ARGUMENT = 3, RETURN = 1 }; /* x29 x30 x19 x20 … */
 #endif

@@ -146,13 +146,14 @@ void ctrio__scope_open(struct ctrio_cancel_scope *scope, struct ctrio_task *task
     struct ctrio_run *run = task->run;
     CTRIO_ASSERT(scope->state == CTRIO_SCOPE_UNENTERED);
     CTRIO_ASSERT(scope->deadline == INFINITY || scope->relative_deadline == INFINITY);
-    if (scope->relative_deadline != INFINITY) {
-        scope->deadline = ctrio__run_time(run) + scope->relative_deadline;
+    if (scope->deadline != INFINITY || scope->relative_deadline != INFINITY) {
+        double now = ctrio__run_time(run);
+        if (scope->relative_deadline != INFINITY)
+            scope->deadline = now + scope->relative_deadline;
         scope->relative_deadline = INFINITY;
+        if (now >= scope->deadline && !scope->cancel_called)
+            ctrio__scope_cancel(scope, &ctrio__reason_deadline);
     }
-    if (scope->deadline != INFINITY && !scope->cancel_called &&
-        ctrio__run_time(run) >= scope->deadline)
-        ctrio__scope_cancel(scope, &ctrio__reason_deadline);
     scope->state = CTRIO_SCOPE_OPEN;
     scope->run = run;
     link_under(scope, task->scope);

@@ -176,9 +176,11 @@ int ctrio__channel_send_nowait(struct ctrio__channel_end *end, const void *item)
     }
     if (channel->count >= channel->max_buffer_size)
         return CTRIO_WOULD_BLOCK;
-    int code = grow(channel);
-    if (code < 0)
-        return code;
+    if (channel->count == channel->capacity) {
+        int code = grow(channel);
+        if (code < 0)
+            return code;
+    }
     push(channel, item);
     if (channel->count > channel->peak)
         channel->peak = channel->count;
@@ -212,29 +214,36 @@ static struct ctrio__channel_op *from_op(struct ctrio__op *op)
     return ctrio__container(op, struct ctrio__channel_op, base.op);
 }
 
+/* Member by member, as in ctrio__task_init: an op is made for every item. */
 static void op_init(struct ctrio__channel_op *op, const struct ctrio__op_kind *kind,
-                    struct ctrio__channel_end *end, void *item)
+                    struct ctrio__channel_end *end, void *item, bool holds)
 {
-    *op = (struct ctrio__channel_op){.item = item};
     op->base.op.kind = kind;
     op->base.op.object = end;
+    op->base.op.stage = CTRIO__STAGE_START;
+    op->base.code = 0;
+    op->base.result = NULL;
+    op->task = NULL;
     ctrio__list_init(&op->link);
     ctrio__list_init(&op->end_link);
+    op->item = item;
+    op->slot = NULL;
+    op->holds = holds;
+    op->owned = false;
 }
 
 void ctrio__channel_send_op_init(struct ctrio__channel_op *op, struct ctrio__channel_end *end,
                                  void *item)
 {
     CTRIO_ASSERT(end->side == CTRIO__SEND_END);
-    op_init(op, &ctrio__channel_send_kind, end, item);
-    op->holds = true;
+    op_init(op, &ctrio__channel_send_kind, end, item, true);
 }
 
 void ctrio__channel_receive_op_init(struct ctrio__channel_op *op, struct ctrio__channel_end *end,
                                     void *item)
 {
     CTRIO_ASSERT(end->side == CTRIO__RECEIVE_END);
-    op_init(op, &ctrio__channel_receive_kind, end, item);
+    op_init(op, &ctrio__channel_receive_kind, end, item, false);
 }
 
 static enum ctrio__abort stop_waiting(struct ctrio_task *task, const struct ctrio__outcome *why)

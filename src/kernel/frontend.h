@@ -42,6 +42,9 @@ enum ctrio__misnesting {
  * calls back into the kernel: the kernel reads its own state anew afterwards. */
 struct ctrio__frontend {
     const char *name; /* "c", "python", "script": for reports */
+    /* A final CTRIO_CANCELLED has no value: of children that were cancelled with their nursery only
+     * this is kept (nursery->cancelled_children), which group() then heeds. */
+    bool cancelled_is_bare;
     /* Runs the task from *io (its wake) until it parks or exits (DONE: *io is final). [code] */
     enum ctrio__step (*resume)(struct ctrio_task *task, struct ctrio__outcome *io);
     /* Brings a final failure of another front end into this one's terms; steals *in. [code] */

@@ -86,6 +86,10 @@ bool ctrio__nursery_child_finished(struct ctrio__nursery *nursery, struct ctrio_
         if (outcome->code < 0)
             frontend->outcome_drop(outcome);
         *outcome = (struct ctrio__outcome){0, NULL};
+    } else if (outcome->code == CTRIO_CANCELLED && frontend->cancelled_is_bare &&
+               nursery->scope->cancel_called) {
+        nursery->cancelled_children = true; /* all there is to know */
+        *outcome = (struct ctrio__outcome){0, NULL};
     } else if (outcome->code < 0) {
         const struct ctrio__frontend *own = nursery->scope->frontend;
         if (own != frontend)
@@ -136,7 +140,7 @@ static void fold(struct ctrio__nursery *nursery, struct ctrio_task *task, struct
 {
     nursery->results_lost = true; /* from here on there is nowhere to go */
     *io = (struct ctrio__outcome){0, NULL};
-    if (ctrio__list_empty(&nursery->failures))
+    if (ctrio__list_empty(&nursery->failures) && !nursery->cancelled_children)
         return;
     if (task->scope == nursery->scope && ctrio__scope_absorbs(nursery->scope) &&
         only_cancelled(nursery)) {

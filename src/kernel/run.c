@@ -283,34 +283,48 @@ static struct ctrio_task *next_task(struct ctrio_run *run)
     return run->batch_count != 0 ? run->batch[--run->batch_count] : NULL;
 }
 
-bool ctrio__run_step(struct ctrio_run *run)
+struct ctrio_task *ctrio__run_pick(struct ctrio_run *run)
 {
     struct ctrio_task *task = run->failed == 0 ? next_task(run) : NULL;
     if (task == NULL)
-        return false;
+        return NULL;
     CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNABLE);
     CTRIO_ASSERT(run->current == NULL);
-    struct ctrio__outcome io = task->wake;
-    task->wake = (struct ctrio__outcome){0, NULL};
     task->state = CTRIO__TASK_RUNNING;
     task->trap = CTRIO__TRAP_NONE;
     run->current = task;
     run->unyielded = 0;
+    run->look_again_at = 0;
     if ((run->hooks.wanted & CTRIO__HOOK_BEFORE_TASK_STEP) != 0)
         run->hooks.task_event(run, CTRIO__HOOK_BEFORE_TASK_STEP, task);
-    enum ctrio__step step = task->frontend->resume(task, &io);
-    task = run->current; /* read anew: foreign code ran */
-    if (step == CTRIO__DONE) {
-        ctrio__task_exit(task, &io);
-    } else {
+    return task;
+}
+
+void ctrio__run_put_back(struct ctrio_run *run, enum ctrio__step step, struct ctrio__outcome *final)
+{
+    struct ctrio_task *task = run->current;
+    if (step == CTRIO__DONE)
+        ctrio__task_exit(task, final);
+    else
         ctrio__task_settle(task);
-    }
     if ((run->hooks.wanted & CTRIO__HOOK_AFTER_TASK_STEP) != 0)
         run->hooks.task_event(run, CTRIO__HOOK_AFTER_TASK_STEP, task);
     run->current = NULL;
     task = run->finished;
+    if (task == NULL)
+        return;
     run->finished = NULL;
-    if (task != NULL)
-        task->frontend->task_free(task);
+    task->frontend->task_free(task);
+}
+
+bool ctrio__run_step(struct ctrio_run *run)
+{
+    struct ctrio_task *task = ctrio__run_pick(run);
+    if (task == NULL)
+        return false;
+    struct ctrio__outcome io;
+    ctrio__task_take_wake(task, &io);
+    enum ctrio__step step = task->frontend->resume(task, &io);
+    ctrio__run_put_back(run, step, &io); /* of run->current, read anew: foreign code ran */
     return true;
 }

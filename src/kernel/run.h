@@ -90,7 +90,9 @@ struct ctrio_run {
     bool strict;              /* no shortcuts */
     bool bounded;             /* operations that complete at once need not yield each time */
     uint32_t unyielded;       /* how many have not, in this step */
+    uint32_t look_again_at;   /* at how many the ticks are read next */
     uint64_t unyielded_since; /* ticks at the first of them */
+    uint64_t looked;          /* ticks when last read for this */
 };
 
 /* -ENOMEM or the backend's -errno; nothing to close then. */
@@ -110,6 +112,12 @@ double ctrio__run_timeout(struct ctrio_run *run);
 void ctrio__run_begin(struct ctrio_run *run, const struct ctrio__io_events *events);
 /* Runs one task; false: the batch was used up. */
 bool ctrio__run_step(struct ctrio_run *run);
+/* The two halves of a step, for a front end whose tasks hand over to each other without going back
+ * to the loop.  pick: the next task of the batch, running from now on, its wake still in it; NULL:
+ * the batch is used up.  put_back: it has parked or yielded, or is DONE with *final. */
+struct ctrio_task *ctrio__run_pick(struct ctrio_run *run);
+void ctrio__run_put_back(struct ctrio_run *run, enum ctrio__step step,
+                         struct ctrio__outcome *final);
 /* Something outside the tasks is broken: the loop stops, ctrio__run_alive turns false. */
 void ctrio__run_fail(struct ctrio_run *run, int code);
 /* [any thread]  Marks an interrupt for the main task and wakes the loop.  The front end pushes an

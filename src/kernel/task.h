@@ -81,6 +81,14 @@ static inline void ctrio__task_wake(struct ctrio_task *task, int code, void *val
 {
     ctrio__task_reschedule(task, (struct ctrio__outcome){code, value});
 }
+/* What it was woken with, by members: a copy of sixteen bytes would wait for the two stores. */
+static inline void ctrio__task_take_wake(struct ctrio_task *task, struct ctrio__outcome *io)
+{
+    io->code = task->wake.code;
+    io->value = task->wake.value;
+    task->wake.code = 0;
+    task->wake.value = NULL;
+}
 /* Gives back what a wake carries when no op will take it. */
 void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake);
 /* A cancellation or an interrupt is waiting for this task. */

@@ -154,6 +154,7 @@ static int main_fn(void *arg)
     struct ctrio__c_run *run = arg;
     struct ctrio__outcome io = {0, NULL};
     ctrio__scope_init(&run->main_scope, &ctrio__c_frontend);
+    run->main_scope.magic = CTRIO__NURSERY_SCOPE_MAGIC; /* nobody's to close, and no dead frame */
     ctrio__scope_open(&run->main_scope, &run->main.task);
     if (run->interrupted)
         ctrio__scope_cancel(&run->main_scope, &ctrio__reason_interrupt);

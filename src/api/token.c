@@ -74,6 +74,7 @@ int ctrio__token_push(struct ctrio_token *token, struct ctrio__entry *entry)
 
 int ctrio_token_run_soon(struct ctrio_token *token, void (*fn)(void *arg), void *arg)
 {
+    ctrio__refuse_handlers(); /* of this thread's own run; another's cannot be seen */
     struct call *call = ctrio__alloc(sizeof *call);
     if (call == NULL)
         return -ENOMEM;

@@ -264,6 +264,7 @@ static void a_run_inside_of_a_run_is_misuse(void)
 
 static struct ctrio_event shared;
 static struct ctrio_stream *shared_stream;
+static struct ctrio_nursery *shared_nursery;
 
 static int use_shared(void *arg)
 {
@@ -272,6 +273,9 @@ static int use_shared(void *arg)
     is(ctrio_event_wait(&shared), (int)CTRIO_MISUSE);
     ok(says(ctrio_error_message(CTRIO_MISUSE), "another run"));
     is(ctrio_receive_some(shared_stream, &byte, 1), (int)CTRIO_MISUSE);
+    is(ctrio_start_soon(shared_nursery, nothing, NULL), (int)CTRIO_MISUSE);
+    is(ctrio_start(shared_nursery, nothing, NULL), (int)CTRIO_MISUSE);
+    ctrio_cancel(&shared_nursery->scope);
     return 0;
 }
 
@@ -297,6 +301,7 @@ static int share_with_other_run(void *arg)
         return rc;
     ctrio_event_init(&shared);
     ctrio_nursery_open(&nursery);
+    shared_nursery = &nursery;
     ctrio_start_soon(&nursery, wait_for_shared, NULL);
     rc = let_others_wait();
     if (rc == 0)

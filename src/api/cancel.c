@@ -124,9 +124,11 @@ static bool is_own_scope(const struct ctrio_cancel_scope *scope, const struct ct
     return scope->owner == &self->task && scope->magic == CTRIO__SCOPE_MAGIC;
 }
 
-int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, const char *end)
+int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, struct ctrio__frame_scope left,
+                         const char *end)
 {
-    ctrio__refuse_dead_frame(self, end);
+    if (ctrio__on_dead_stack(self, self->task.scope, end))
+        ctrio__die_of_frame(self, left);
     while (is_own_scope(self->task.scope, self)) {
         struct ctrio_cancel_scope *scope = self->task.scope;
         struct ctrio__outcome io = {0, NULL};

@@ -134,7 +134,7 @@ static void drive(struct ctrio__c_run *run)
     }
     if (ctrio__forked())
         ctrio__die_outside();
-    if (base->failed != 0)
+    if (base->failed != 0 && base->tasks_living != 0) /* else: a system task's, and all have gone */
         ctrio__die("the run is broken: %s", ctrio__code_text(base->failed));
 }
 
@@ -159,8 +159,8 @@ static int main_fn(void *arg)
     if (run->interrupted)
         ctrio__scope_cancel(&run->main_scope, &ctrio__reason_interrupt);
     run->main_result = run->user_fn(run->user_arg);
-    run->main_result =
-        ctrio__c_scopes_left(&run->main, run->main_result, __builtin_frame_address(0));
+    run->main_result = ctrio__c_scopes_ended(&run->main, run->main_result, &run->main_scope,
+                                             __builtin_frame_address(0));
     io.code = run->main_result < 0 ? run->main_result : 0;
     ctrio__scope_close(&run->main_scope, &run->main.task, &io);
     if (run->interrupted && (io.code == 0 || io.code == CTRIO_CANCELLED))

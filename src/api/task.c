@@ -4,7 +4,6 @@
  * start, so that a task which was started can run.  Its memory outlives it while one of its nodes
  * is part of a story. */
 #include "api/task.h"
-#include "api/scope.h"
 #include "api/watch.h"
 #include "base/alloc.h"
 #include "kernel/nursery.h"
@@ -100,17 +99,8 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
     return (struct ctrio__outcome){result, ctrio__stories_take(&self->u.life.stories, result)};
 }
 
-/* Everything on a stack is dead when the task's function has returned; on the thread's, what its
- * caller has looked at already. */
-static const char *end_of(const struct ctrio__fiber *fiber)
-{
-    return fiber->low != NULL ? fiber->low + fiber->size : __builtin_frame_address(0);
-}
-
 void ctrio__c_task_conclude(struct ctrio__c_task *self, int result, struct ctrio__outcome *final)
 {
-    if (self->task.scope != self->task.nursery->scope)
-        result = ctrio__c_scopes_left(self, result, end_of(&self->u.life.fiber));
     *final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
 }

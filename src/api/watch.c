@@ -29,36 +29,42 @@ void ctrio__watch_steps(struct ctrio__c_run *run)
     if (!(run->slow_step < INFINITY))
         return;
     run->run.hooks.wanted = CTRIO__HOOK_BEFORE_TASK_STEP | CTRIO__HOOK_AFTER_TASK_STEP;
+    run->run.hooks.silent = run->run.hooks.wanted; /* debug builds keep the cadence */
     run->run.hooks.task_event = watch_step;
 }
 
 /* --- frames that have returned --------------------------------------------------------------- */
 
-static bool has_magic(const struct ctrio_cancel_scope *scope)
+/* Whoever opened it is told of, where nothing has been written over what the scope said. */
+void ctrio__die_of_frame(const struct ctrio__c_task *self, struct ctrio__frame_scope left)
 {
-    return scope->magic == CTRIO__SCOPE_MAGIC || scope->magic == CTRIO__NURSERY_SCOPE_MAGIC;
+    const char *what = left.magic == CTRIO__SCOPE_MAGIC ? "scope" : "nursery";
+    if (left.owner != &self->task || !ctrio__is_scope_magic(left.magic))
+        ctrio__die("task %s has left a block without closing the scope or nursery that it opened",
+                   ctrio__task_name(&self->task));
+    ctrio__die("task %s has left a block without closing the %s opened at %s",
+               ctrio__task_name(&self->task), what, left.opened_at);
 }
 
-static bool is_dead(const struct ctrio__c_task *self, const char *here)
+bool ctrio__on_dead_stack(const struct ctrio__c_task *self, const void *scope, const char *here)
 {
     enum { BELOW_ON_THREAD = 32768 }; /* where its stack ends is not known, but later than that */
-    const char *scope = (const char *)self->task.scope;
     const struct ctrio__fiber *fiber = &self->u.life.fiber;
-    if (scope >= here)
-        return !has_magic(self->task.scope);
-    return fiber->low != NULL ? scope >= fiber->low : here - scope <= BELOW_ON_THREAD;
+    const char *at = scope;
+    if (at >= here)
+        return false;
+    return fiber->low != NULL ? at >= fiber->low : here - at <= BELOW_ON_THREAD;
 }
 
-/* What the scope says is believed if nothing has been written over its end, where calls begin to.
- */
-void ctrio__look_at_frame(const struct ctrio__c_task *self, const char *here)
+/* What is dead may be red to the sanitizer. */
+__attribute__((no_sanitize_address)) void ctrio__look_at_frame(const struct ctrio__c_task *self,
+                                                               const char *here)
 {
     const struct ctrio_cancel_scope *scope = self->task.scope;
-    if (!is_dead(self, here))
-        return;
-    bool legible = has_magic(scope) && scope->owner == &self->task;
-    ctrio__die("task %s has left a block without closing the scope or nursery opened at %s",
-               ctrio__task_name(&self->task), legible ? scope->opened_at : "a place since lost");
+    const struct ctrio__frame_scope left = {scope->magic, scope->owner, scope->opened_at};
+    bool overwritten = (const char *)scope >= here && !ctrio__is_scope_magic(left.magic);
+    if (overwritten || ctrio__on_dead_stack(self, scope, here))
+        ctrio__die_of_frame(self, left);
 }
 
 /* --- signal handlers ------------------------------------------------------------------------- */

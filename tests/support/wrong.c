@@ -73,9 +73,11 @@ static void child(void (*fn)(void), int handle)
     _exit(0);
 }
 
-bool dies(void (*fn)(void), const char *words)
+static char text[65536]; /* a dead process's last words */
+
+/* True: it has died. */
+static bool run_child(void (*fn)(void))
 {
-    static char text[65536];
     int ends[2], status = 0;
     if (pipe(ends) != 0)
         return false;
@@ -87,11 +89,20 @@ bool dies(void (*fn)(void), const char *words)
     read_all(ends[0], text, sizeof text);
     close(ends[0]);
     waitpid(pid, &status, 0);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
-        note("it lives: %s", text);
-        return false;
-    }
-    return says(text, words);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return true;
+    note("it lives: %s", text);
+    return false;
+}
+
+bool dies(void (*fn)(void), const char *words)
+{
+    return run_child(fn) && says(text, words);
+}
+
+bool dies_of_frame(void (*fn)(void), const char *words)
+{
+    return run_child(fn) && (strstr(text, "AddressSanitizer: stack-") != NULL || says(text, words));
 }
 
 void wrong_run_here(ctrio_task_fn *fn)

@@ -23,6 +23,8 @@ bool says(const char *text, const char *words);
 
 /* True: fn() ended its process, and these were among its last words. */
 bool dies(void (*fn)(void), const char *words);
+/* The same, or the sanitizer was first to see what has happened to a frame. */
+bool dies_of_frame(void (*fn)(void), const char *words);
 /* For such processes, on the machine's clock: fn as the main task, or as a child of it. */
 void wrong_run_here(ctrio_task_fn *fn);
 void wrong_run_in_task(ctrio_task_fn *fn);

@@ -1,16 +1,19 @@
 # Thin: each target does its own set-up (tools/bootstrap.py) and says what it does.
 # PYTHON       the Python to build for (>= 3.10, with headers)
 # PYTHON_ALSO  a second one for `make test`
+# PREFIX       where `make install` installs; LIBDIR below it; DESTDIR in front of both
 # SUITES       which suites `make test` runs: make test SUITES="style gcc"
 PYTHON ?= python3
 SUITES ?=
+PREFIX ?= /usr/local
+LIBDIR ?= lib
 BOOTSTRAP = $(PYTHON) tools/bootstrap.py
 IN_VENV = build/venv/bin/python
 # Nothing that runs here leaves a file outside build/.
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: demo test bench conformance style asan coverage build clean help
+.PHONY: demo test bench conformance style asan coverage build install clean help
 
 demo: ## the main job on real input: a file server, its clients, trio beside it, and a server in C (3 min first, then seconds)
 	@$(BOOTSTRAP) trio ctrio examples
@@ -44,6 +47,10 @@ coverage: ## lines and branches of src/kernel that the C tests reach (2 min)
 
 build: ## the extension, installed into build/venv (1 min first, then seconds)
 	@$(BOOTSTRAP) venv ctrio
+
+install: ## the C library: headers, libctrio.a, libctrio.so, ctrio.pc into PREFIX (30 s)
+	@$(BOOTSTRAP) venv
+	@DESTDIR="$(DESTDIR)" $(IN_VENV) tools/install.py --prefix "$(PREFIX)" --libdir "$(LIBDIR)"
 
 clean: ## removes everything that was built, the environments too (1 s)
 	rm -rf build

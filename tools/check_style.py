@@ -66,7 +66,7 @@ RULES: dict[str, Callable[[], Iterator[str]]] = {
     "mypy --strict": mypy,
     "only native files call the machine": symbol_rule,
     "Python sleeps in a cell and asks no clock": sleep_rule,
-    "no export but PyInit__ctrio": export_rule,
+    "no export but PyInit__ctrio and ctrio_*": export_rule,
 }
 
 

@@ -1,6 +1,6 @@
 """Rule 1 of simulation: only the native files call the machine; tables in symbols.toml.
 
-Also that the extension exports its entry point and nothing else.
+Also that the extension exports its entry point and nothing else, the library ctrio_*.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def exported(libraries: Iterable[Path]) -> Iterator[str]:
 
 
 def export_rule() -> Iterator[str]:
-    """What extensions built here export besides their entry point."""
+    """What libraries and extensions built here export besides what they are for."""
     installed = bootstrap.BUILD / "venv/lib"
     yield from exported(
         [
@@ -99,3 +99,8 @@ def export_rule() -> Iterator[str]:
             *installed.glob("python*/site-packages/ctrio/_ctrio*.so"),
         ]
     )
+    public = table("symbols.toml")["exports"]["library"]
+    for path in bootstrap.BUILD.glob("*/libctrio.so"):
+        for name in sorted(set(nm(path, "--dynamic", "--defined-only"))):
+            if not matches(name, public):
+                yield f"{relative(path)}: exports {name}"

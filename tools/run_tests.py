@@ -74,7 +74,7 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
-    apart = {"conformance", "examples", "support", "tools"}
+    apart = {"conformance", "examples", "install", "misuse", "support", "tools"}
     return [
         folder
         for folder in sorted(TESTS.iterdir())
@@ -263,6 +263,25 @@ def examples_asan() -> Outcome | None:
     return pytest("examples-asan", venv, files, CTRIO_TEST_PROGRAMS=str(programs))
 
 
+def outside(folder: str) -> Outcome | None:
+    """Tests of what users compile; they need pytest and compilers, and no ctrio."""
+    if not any((TESTS / folder).glob("test_*.py")):
+        return None
+    for name in ("clang", "g++", "pkg-config"):
+        bootstrap.find_compiler(name)
+    return pytest(folder, bootstrap.ensure_venv(), [TESTS / folder])
+
+
+def installed() -> Outcome | None:
+    """Headers, libctrio and ctrio.pc as `make install` leaves them."""
+    return outside("install")
+
+
+def misuse() -> Outcome | None:
+    """Wrong programs, and what compilers say of them."""
+    return outside("misuse")
+
+
 SUITES: dict[str, Callable[[], Outcome | None]] = {
     "style": style,
     "gcc": c_gcc,
@@ -278,6 +297,8 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "conformance": conformance,
     "examples": examples,
     "examples-asan": examples_asan,
+    "install": installed,
+    "misuse": misuse,
 }
 ON_REQUEST = {"asan-python": python_asan}
 

@@ -26,7 +26,8 @@ struct ctrio_run_options {
 };
 /* Runs `fn` as the main task and returns its result once every task of the run has exited.  SIGINT
  * cancels the main task once; the result is then CTRIO_INTERRUPTED.  CTRIO_MISUSE inside a run, or
- * when header and library disagree. */
+ * when header and library disagree.  The child of a fork() inside of a run may only exec: other
+ * calls end it, for it shares the parent's epoll set. */
 CTRIO_CHECKED int ctrio_run_at(ctrio_task_fn *fn, void *arg,
                                const struct ctrio_run_options *options, const char *name,
                                int header_version);

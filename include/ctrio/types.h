@@ -141,6 +141,8 @@ struct CTRIO_CAPABILITY("cancel scope") ctrio_cancel_scope {
     double relative_deadline;          /* seconds from the opening; INFINITY unless unentered */
     struct ctrio__reason *reason;      /* why cancelled, or why it will be; NULL: not said */
     const struct ctrio__frontend *frontend; /* whose object this is a member of */
+    const char *opened_at;                  /* the C front end's: "file:line", for reports */
+    const char *cancelled_at;               /* likewise, NULL: not by ctrio_cancel() */
     enum ctrio_scope_state state;
     bool cancel_called;         /* by cancel() or the deadline; stays true */
     bool effectively_cancelled; /* checkpoints of our tasks raise; comes and goes with shields */
@@ -154,8 +156,6 @@ struct CTRIO_CAPABILITY("cancel scope") ctrio_cancel_scope {
     uint32_t magic;             /* from the opening to the close */
     struct ctrio_task *owner;   /* who opened it and must close it */
     struct ctrio_list on_event; /* on the scopes of the event of ctrio_cancel_on_event() */
-    const char *opened_at;      /* "file:line", for reports */
-    const char *cancelled_at;   /* likewise, NULL: not by ctrio_cancel() */
     CTRIO_NO_COPY(ctrio_cancel_scope)
 };
 

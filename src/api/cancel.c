@@ -3,6 +3,7 @@
  * Invariant: `magic` says that a scope lies where it was opened and is open; zeroed memory and a
  * closed scope do not have it.  A copy has it, but is not where its neighbours' links point. */
 #include "api/scope.h"
+#include "api/watch.h"
 
 void ctrio__c_scope_init(struct ctrio_cancel_scope *scope, const char *where)
 {
@@ -66,6 +67,12 @@ bool ctrio__c_scope_is_open(const struct ctrio_cancel_scope *scope)
     return scope->sibling.next->prev == &scope->sibling;
 }
 
+/* Not inlined, like all who look at their own frame: a user's scopes would lie around it. */
+__attribute__((noinline)) static void look_below(const struct ctrio__c_task *self)
+{
+    ctrio__refuse_dead_frame(self, __builtin_frame_address(0));
+}
+
 static int refuse_close(const struct ctrio_cancel_scope *scope, const struct ctrio__c_task *self)
 {
     if (self == NULL)
@@ -77,6 +84,8 @@ static int refuse_close(const struct ctrio_cancel_scope *scope, const struct ctr
                                          "or copied");
     if (scope->owner != &self->task)
         return ctrio__fail(CTRIO_MISUSE, "a scope is closed by the task that opened it");
+    if (self->task.scope != scope) /* the kernel will look at the one that is still open */
+        look_below(self);
     return 0;
 }
 
@@ -110,6 +119,29 @@ int ctrio_cancel_scope_close(struct ctrio_cancel_scope *scope, int result)
     return result;
 }
 
+static bool is_own_scope(const struct ctrio_cancel_scope *scope, const struct ctrio__c_task *self)
+{
+    return scope->owner == &self->task && scope->magic == CTRIO__SCOPE_MAGIC;
+}
+
+int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, struct ctrio__frame_scope left,
+                         const char *end)
+{
+    if (ctrio__on_dead_stack(self, self->task.scope, end))
+        ctrio__die_of_frame(self, left);
+    while (is_own_scope(self->task.scope, self)) {
+        struct ctrio_cancel_scope *scope = self->task.scope;
+        struct ctrio__outcome io = {0, NULL};
+        ctrio__scope_close(scope, &self->task, &io);
+        ctrio__c_scope_ended(scope);
+        result = ctrio_fail(CTRIO_MISUSE,
+                            "the task ended with the scope open that was opened at "
+                            "%s",
+                            scope->opened_at);
+    }
+    return result;
+}
+
 /* --- while it is open ------------------------------------------------------------------------ */
 
 static struct ctrio__reason explicit_reason = {.source = CTRIO__BY_EXPLICIT};
@@ -117,6 +149,7 @@ static struct ctrio__reason explicit_reason = {.source = CTRIO__BY_EXPLICIT};
 void ctrio_cancel_at(struct ctrio_cancel_scope *scope, const char *where)
 {
     struct ctrio__c_run *run = ctrio__c_current;
+    ctrio__refuse_handlers();
     if (!ctrio__c_scope_is_open(scope) || run == NULL || scope->run != &run->run)
         return;
     if (!scope->cancel_called)

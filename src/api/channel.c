@@ -4,6 +4,7 @@
  * and the last call on it has returned (a task may be inside when another closes it). */
 #include "kernel/channel.h"
 #include "api/handover.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include "kernel/loop.h"
 #include <ctrio/channel.h>
@@ -33,8 +34,11 @@ static struct end *of_receive(const struct ctrio_receive_channel *channel)
 static void drop_item(struct ctrio__channel *channel, void *item)
 {
     const struct ctrio_item_ops *ops = ctrio__container(channel, struct shared, channel)->ops;
-    if (ops != NULL && ops->drop != NULL)
-        ops->drop(item);
+    if (ops == NULL || ops->drop == NULL)
+        return;
+    bool inside = ctrio__set_inside(ctrio__c_current, false);
+    ops->drop(item);
+    ctrio__set_inside(ctrio__c_current, inside);
 }
 
 static struct end *end_new(struct shared *shared, enum ctrio__channel_side side)

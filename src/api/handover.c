@@ -12,6 +12,7 @@
  * Invariant: between put_back and the switch nobody is current and nothing of `self` is touched
  * that its last reference may have freed. */
 #include "api/handover.h"
+#include "api/watch.h"
 #include "fiber_inline.h"
 #include "kernel/loop.h"
 
@@ -85,7 +86,9 @@ static void entry(void *arg)
     ctrio__fiber_entered(&self->u.life.fiber);
     for (;;) {
         struct ctrio__outcome final;
+        ctrio__set_inside(run, false);
         ctrio__c_task_body(self, &final);
+        ctrio__set_inside(run, true);
         struct ctrio__stack *stack = self->u.life.stack;
         const struct ctrio__fiber own = self->u.life.fiber;
         ctrio__run_put_back(&run->run, CTRIO__DONE, &final);
@@ -146,54 +149,56 @@ static inline __attribute__((always_inline)) void suspend(struct ctrio__c_task *
     int saved = errno; /* the thread's, which others use meanwhile */
     if (stack != NULL && !ctrio__stack_intact(stack))
         ctrio__die("the stack of task %s has overflowed", self->name);
+    ctrio__set_inside(run, true);
     ctrio__run_put_back(&run->run, CTRIO__PARKED, NULL);
     hand_over(run, &self->u.life.fiber);
+    ctrio__set_inside(run, false);
     CTRIO_ASSERT(run->run.current == &self->task);
     errno = saved;
 }
 
-void ctrio__c_yield(struct ctrio__c_task *self)
+__attribute__((noinline)) void ctrio__c_yield(struct ctrio__c_task *self)
 {
     struct ctrio__outcome io;
+    ctrio__refuse_handlers();
+    ctrio__refuse_dead_frame(self, __builtin_frame_address(0));
     ctrio__task_yield(&self->task);
     suspend(self);
     ctrio__task_take_wake(&self->task, &io);
     CTRIO_ASSERT(io.code == 0 && io.value == NULL);
 }
 
-enum { IGNORED_TOO_OFTEN = 1000 };
+enum { IGNORED_TOO_OFTEN = 1000, IGNORED_FOR_EVER = 100000 };
 
-/* Somebody loops over a call without looking at what it says. */
+/* Somebody loops over a call without looking at what it says.  Others run meanwhile, as a cancelled
+ * call still yields, but the scope will never end. */
 static void note_cancelled(struct ctrio__c_task *self)
 {
+    const char *name = ctrio__task_name(&self->task);
     if (++self->ignored == IGNORED_TOO_OFTEN)
         ctrio__log(ctrio__c_run_of(&self->task), CTRIO_LOG_WARNING,
                    "task %s has been told %d times in a row that it is cancelled, and goes on",
-                   ctrio__task_name(&self->task), IGNORED_TOO_OFTEN);
+                   name, IGNORED_TOO_OFTEN);
+#ifndef NDEBUG
+    if (self->ignored == IGNORED_FOR_EVER)
+        ctrio__die("task %s has ignored %d cancellations in a row", name, IGNORED_FOR_EVER);
+#endif
 }
 
-/* A scope that was left without being closed lies below the stack pointer: its lists already point
- * into whatever is there now, so that no code can be given back. */
-static void refuse_dead_frame(const struct ctrio__c_task *self)
+/* Never inlined into a user's function: its own scopes would lie around our frame. */
+__attribute__((noinline)) void ctrio__await_io(struct ctrio__c_task *self, struct ctrio__op *op,
+                                               struct ctrio__outcome *io)
 {
-    const char *scope = (const char *)self->task.scope;
-    const char *here = (const char *)&scope;
-    const struct ctrio__fiber *fiber = &self->u.life.fiber;
-    if (scope >= here || scope < fiber->low || fiber->low == NULL)
-        return;
-    if (scope < fiber->low + fiber->size)
-        ctrio__die("task %s has left a block without closing the scope opened at %s",
-                   ctrio__task_name(&self->task), self->task.scope->opened_at);
-}
-
-void ctrio__await_io(struct ctrio__c_task *self, struct ctrio__op *op, struct ctrio__outcome *io)
-{
-    refuse_dead_frame(self);
+    ctrio__refuse_handlers();
+    ctrio__refuse_dead_frame(self, __builtin_frame_address(0));
+    ctrio__set_inside(ctrio__c_current, true);
     while (op->kind->step(op, &self->task, io) == CTRIO__PARKED) {
         self->u.life.op = op;
         suspend(self);
         ctrio__task_take_wake(&self->task, io);
+        ctrio__set_inside(ctrio__c_current, true);
     }
+    ctrio__set_inside(ctrio__c_current, false);
     self->u.life.op = NULL;
     if (io->code == CTRIO_CANCELLED) {
         ctrio__reason_drop(io->value);

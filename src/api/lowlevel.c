@@ -1,5 +1,6 @@
 /* lowlevel.c - readiness, raw parking, parking lots, system tasks, statistics. */
 #include "api/nursery.h"
+#include "api/watch.h"
 #include "io/socket_ops.h"
 #include "kernel/parking_lot.h"
 #include <ctrio/lowlevel.h>
@@ -47,9 +48,10 @@ static enum ctrio__abort ask_user(struct ctrio_task *task, const struct ctrio__o
     (void)why;
     if (wait->abort_fn == NULL)
         return CTRIO__ABORT_FAILED;
-    return wait->abort_fn(task, wait->op.op.object) == CTRIO_ABORT_SUCCEEDED
-               ? CTRIO__ABORT_SUCCEEDED
-               : CTRIO__ABORT_FAILED;
+    bool inside = ctrio__set_inside(ctrio__c_current, false);
+    enum ctrio_abort answer = wait->abort_fn(task, wait->op.op.object);
+    ctrio__set_inside(ctrio__c_current, inside);
+    return answer == CTRIO_ABORT_SUCCEEDED ? CTRIO__ABORT_SUCCEEDED : CTRIO__ABORT_FAILED;
 }
 
 int ctrio_wait_task_rescheduled(ctrio_abort_fn *abort_fn, void *arg)
@@ -63,14 +65,23 @@ int ctrio_wait_task_rescheduled(ctrio_abort_fn *abort_fn, void *arg)
     return ctrio__await(self, &wait.op.op);
 }
 
+/* Look-ups wait in the same way, but not for the user. */
+static bool waits_for_user(const struct ctrio_task *task)
+{
+    if (!ctrio__stackful(task) || !ctrio__task_waits(task))
+        return false;
+    const struct ctrio__op *op = ctrio__c_task_of(task)->u.life.op;
+    if (op == NULL || op->kind != &ctrio__wait_kind)
+        return false;
+    return ctrio__container(op, struct ctrio__wait_op, op)->abort_fn == ask_user;
+}
+
 int ctrio_reschedule(struct ctrio_task *task, int result)
 {
     struct ctrio__c_run *run = ctrio__c_current;
     if (run == NULL || task->run != &run->run)
         return ctrio__fail(CTRIO_MISUSE, "a task is woken from its own run's thread");
-    if (!ctrio__stackful(task) || !ctrio__task_waits(task) ||
-        ctrio__c_task_of(task)->u.life.op == NULL ||
-        ctrio__c_task_of(task)->u.life.op->kind != &ctrio__wait_kind)
+    if (!waits_for_user(task))
         return ctrio__fail(CTRIO_MISUSE, "this task does not wait to be rescheduled");
     ctrio__task_wake(task, result == CTRIO_CANCELLED ? CTRIO_MISUSE : result, NULL);
     return 0;
@@ -87,21 +98,24 @@ int ctrio_parking_lot_park(struct ctrio_parking_lot *lot)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__primitive primitive;
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = self == NULL ? ctrio__refuse_outside() : ctrio__refuse_lot(lot);
+    if (refused < 0)
+        return refused;
     ctrio__op_init(&primitive.op, &ctrio__park_kind, lot);
     return ctrio__await(self, &primitive.op);
 }
 
 size_t ctrio_parking_lot_unpark(struct ctrio_parking_lot *lot, size_t count)
 {
-    return ctrio__lot_unpark(lot, count);
+    return ctrio__refuse_lot(lot) == 0 ? ctrio__lot_unpark(lot, count) : 0;
 }
 
 size_t ctrio_parking_lot_repark(struct ctrio_parking_lot *lot, struct ctrio_parking_lot *to,
                                 size_t count)
 {
-    return lot != to ? ctrio__lot_repark(lot, to, count) : 0;
+    if (lot == to || ctrio__refuse_lot(lot) < 0 || ctrio__refuse_lot(to) < 0)
+        return 0;
+    return ctrio__lot_repark(lot, to, count);
 }
 
 /* --- the run --------------------------------------------------------------------------------- */

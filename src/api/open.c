@@ -5,6 +5,7 @@
 #include "api/run.h"
 #include "api/signals.h"
 #include "api/token.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 
 static int check_options(const struct ctrio_run_options *options)
@@ -19,14 +20,17 @@ static int check_options(const struct ctrio_run_options *options)
     return 0;
 }
 
-static double slow_step(const struct ctrio_run_options *options)
+/* On a machine that is lent nobody looks unless he is told to: its time is not the thread's. */
+static double slow_step(const struct ctrio__c_run *run)
 {
 #ifdef NDEBUG
     static const double usual = INFINITY;
 #else
     static const double usual = 0.1;
 #endif
-    return options->slow_step_seconds != 0.0 ? options->slow_step_seconds : usual;
+    if (run->options.slow_step_seconds != 0.0)
+        return run->options.slow_step_seconds;
+    return run->native != NULL ? usual : INFINITY;
 }
 
 static int open_kernel(struct ctrio__c_run *run, struct ctrio__chooser *chooser)
@@ -62,12 +66,24 @@ static int open_loop(struct ctrio__c_run *run)
     struct ctrio__stack *stack = ctrio__stack_take(&run->loop_stacks);
     ctrio__fiber_init(&run->loop, stack->low, (size_t)(stack->top - stack->low), ctrio__c_run_loop,
                       run);
-    run->slow_step = slow_step(&run->options);
+    run->slow_step = slow_step(run);
+    ctrio__watch_steps(run);
     return 0;
+}
+
+static void forget_streams(struct ctrio__c_run *run)
+{
+#ifdef NDEBUG
+    (void)run;
+#else
+    for (size_t i = 0; i < CTRIO__FREED_STREAMS; i++)
+        ctrio__free(run->freed[i]);
+#endif
 }
 
 static void close_loop(struct ctrio__c_run *run)
 {
+    forget_streams(run);
     ctrio__fiber_close(&run->left);
     ctrio__fiber_close(&run->loop);
     while (run->spare != NULL) {
@@ -79,15 +95,21 @@ static void close_loop(struct ctrio__c_run *run)
     ctrio__stack_pool_close(&run->loop_stacks);
 }
 
-/* A result >= 0 is the main function's own. */
+/* A result >= 0 is the main function's own.  What ended the run from outside of the main task (a
+ * system task's failure) comes before what that one came to: it was cancelled by it. */
 static int live(struct ctrio__c_run *run)
 {
     int result = ctrio__c_run_start(run);
     if (result < 0)
         return result;
     ctrio__c_run_live(run);
-    result = run->run.main_outcome.code;
-    return result < 0 ? result : run->main_result;
+    const struct ctrio__outcome *main = &run->run.main_outcome, *fatal = &run->run.fatal;
+    ctrio__stories_push(ctrio__stories(), main->value);
+    if (fatal->code < 0) {
+        ctrio__stories_push(ctrio__stories(), fatal->value);
+        return ctrio_collapse(fatal->code);
+    }
+    return main->code < 0 ? main->code : run->main_result;
 }
 
 static int open_and_live(struct ctrio__c_run *run, struct ctrio__chooser *chooser)
@@ -162,7 +184,6 @@ int ctrio__c_run_on(struct ctrio__os *os, struct ctrio__chooser *chooser, ctrio_
     if (run->os != NULL) {
         init_main(run, name);
         result = open_and_live(run, chooser);
-        ctrio__stories_push(ctrio__stories(), run->run.main_outcome.value);
         ctrio__free(run->main.own_name);
     }
     if (run->native != NULL)
@@ -175,6 +196,9 @@ int ctrio_run_at(ctrio_task_fn *fn, void *arg, const struct ctrio_run_options *o
                  const char *name, int header_version)
 {
     static const struct ctrio_run_options defaults = {.stack_size = 0};
+    ctrio__refuse_handlers();
+    if (ctrio__forked())
+        ctrio__die_outside();
     if (ctrio__c_current != NULL)
         return ctrio__fail(CTRIO_MISUSE, "ctrio_run() inside of a run");
     if (header_version != CTRIO_VERSION)

@@ -1,5 +1,5 @@
 /* process.c - what belongs to the process: the version, and the allocator. */
-#include "api/run.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include <stdatomic.h>
 
@@ -13,7 +13,8 @@ int ctrio_version(void)
 
 void ctrio__run_seen(void)
 {
-    atomic_store(&run_seen, true);
+    if (!atomic_exchange(&run_seen, true))
+        ctrio__watch_forks();
 }
 
 static void *resize(void *self, void *old, size_t size)

@@ -5,6 +5,8 @@
  * A failure of the system that leaves the loop without events cannot be reported to anybody: stacks
  * cannot be unwound from outside.  It ends the program with a message. */
 #include "api/handover.h"
+#include "api/scope.h"
+#include "api/watch.h"
 #include "kernel/loop.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,8 +14,19 @@
 
 _Thread_local struct ctrio__c_run *ctrio__c_current;
 
+void ctrio__die_outside(void)
+{
+    if (ctrio__forked())
+        ctrio__die("called in the child of a fork() inside of a run: the run is the parent's, the "
+                   "child may only exec");
+    ctrio__die("called outside of a run");
+}
+
 int ctrio__refuse_outside(void)
 {
+    ctrio__refuse_handlers();
+    if (ctrio__forked())
+        ctrio__die_outside();
     if (ctrio__c_current == NULL)
         return ctrio__fail(CTRIO_MISUSE, "called outside of a run");
     return ctrio__fail(CTRIO_MISUSE, "called where nothing may suspend: in a run-soon call, a "
@@ -119,7 +132,9 @@ static void drive(struct ctrio__c_run *run)
             run_task(run, task);
         trim(run);
     }
-    if (base->failed != 0)
+    if (ctrio__forked())
+        ctrio__die_outside();
+    if (base->failed != 0 && base->tasks_living != 0) /* else: a system task's, and all have gone */
         ctrio__die("the run is broken: %s", ctrio__code_text(base->failed));
 }
 
@@ -127,7 +142,9 @@ void ctrio__c_run_loop(void *arg)
 {
     struct ctrio__c_run *run = arg;
     ctrio__fiber_entered(&run->loop);
+    ctrio__set_inside(run, true);
     drive(run);
+    ctrio__set_inside(run, false);
     ctrio__fiber_leave(&run->loop, &run->main.u.life.fiber);
 }
 
@@ -137,10 +154,13 @@ static int main_fn(void *arg)
     struct ctrio__c_run *run = arg;
     struct ctrio__outcome io = {0, NULL};
     ctrio__scope_init(&run->main_scope, &ctrio__c_frontend);
+    run->main_scope.magic = CTRIO__NURSERY_SCOPE_MAGIC; /* nobody's to close, and no dead frame */
     ctrio__scope_open(&run->main_scope, &run->main.task);
     if (run->interrupted)
         ctrio__scope_cancel(&run->main_scope, &ctrio__reason_interrupt);
     run->main_result = run->user_fn(run->user_arg);
+    run->main_result = ctrio__c_scopes_ended(&run->main, run->main_result, &run->main_scope,
+                                             __builtin_frame_address(0));
     io.code = run->main_result < 0 ? run->main_result : 0;
     ctrio__scope_close(&run->main_scope, &run->main.task, &io);
     if (run->interrupted && (io.code == 0 || io.code == CTRIO_CANCELLED))
@@ -158,7 +178,9 @@ void ctrio__c_run_live(struct ctrio__c_run *run)
     if (run->run.tasks_living == 0) /* … or when all is over: there never was a main task */
         return;
     struct ctrio__outcome final;
+    ctrio__set_inside(run, false);
     ctrio__c_task_body(self, &final);
+    ctrio__set_inside(run, true);
     ctrio__run_put_back(&run->run, CTRIO__DONE, &final);
     ctrio__c_hand_over(run, &self->u.life.fiber);
     CTRIO_ASSERT(run->run.tasks_living == 0);
@@ -173,10 +195,12 @@ void ctrio__log(struct ctrio__c_run *run, enum ctrio_log_level level, const char
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
+    bool inside = ctrio__set_inside(run, false);
     if (run->options.log != NULL)
         run->options.log(run->options.log_arg, level, line);
     else if (level >= CTRIO_LOG_WARNING)
         fprintf(stderr, "ctrio: %s\n", line);
+    ctrio__set_inside(run, inside);
 }
 
 void ctrio__die(const char *format, ...)

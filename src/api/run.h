@@ -10,6 +10,8 @@
 #include "kernel/checkpoint.h"
 #include <ctrio/run.h>
 
+enum { CTRIO__FREED_STREAMS = 64 };
+
 struct ctrio__signal_entry { /* a signal's way into the loop */
     struct ctrio__entry entry;
     _Atomic bool pushed;
@@ -40,10 +42,17 @@ struct ctrio__c_run {
     struct ctrio_token *token;       /* NULL: nobody has asked for one */
     uint64_t last_trim;              /* ticks */
     double slow_step;                /* seconds; INFINITY: nobody looks */
+    uint64_t step_began;             /* ticks; of the step under way, while somebody looks */
     ctrio_task_fn *user_fn;          /* the main task's own */
     void *user_arg;
     int main_result;  /* what it returned */
     bool interrupted; /* SIGINT has cancelled main_scope */
+#ifndef NDEBUG
+    struct ctrio_stream
+        *freed[CTRIO__FREED_STREAMS]; /* closed ones, kept to be recognized; owned */
+    size_t freed_count;               /* ever */
+#endif
+    bool inside; /* debug builds: see watch.h */
 };
 enum { CTRIO__LOOP_STACK = 262144 };
 
@@ -75,6 +84,8 @@ void ctrio__run_seen(void);
 
 /* CTRIO_MISUSE, with a story: the call needs a task that can wait. */
 int ctrio__refuse_outside(void);
+/* The same where no code can be given back: what follows would be a crash. */
+_Noreturn void ctrio__die_outside(void);
 /* Steps the op until it is done, suspending in between; *io: what its first step gets, then its
  * result.  Reasons are dropped and texts of misuse noted; other values are the caller's. */
 void ctrio__await_io(struct ctrio__c_task *self, struct ctrio__op *op, struct ctrio__outcome *io);

@@ -6,6 +6,7 @@
 #include "api/address.h"
 #include "api/listener.h"
 #include "api/nursery.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include "kernel/semaphore.h"
 #include <ctrio/sync.h>
@@ -36,7 +37,9 @@ static void look_for_progress(struct ctrio_timer *timer)
     struct connection *connection = ctrio__container(timer, struct connection, idle);
     double due = connection->stream->progress + connection->server->idle_seconds;
     if (due <= timer->when) {
+        bool inside = ctrio__set_inside(ctrio__c_current, false);
         ctrio_cancel_at(&connection->scope, "the idle limit of ctrio_serve()");
+        ctrio__set_inside(ctrio__c_current, inside);
         return;
     }
     timer->when = due;

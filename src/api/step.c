@@ -5,6 +5,7 @@
  * has asked for exactly one wait; one that has not is not waited for but run again. */
 #include "api/step.h"
 #include "api/nursery.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include "kernel/parking_lot.h"
 
@@ -51,14 +52,23 @@ enum ctrio__step ctrio__step_resume(struct ctrio_task *task, struct ctrio__outco
     if (woken == CTRIO_CANCELLED)
         ctrio__reason_drop(io->value);
     *io = (struct ctrio__outcome){0, NULL};
+    struct ctrio__c_run *run = ctrio__c_run_of(task);
+    ctrio__set_inside(run, false);
     int result = self->fn(task, self->arg, woken);
+    ctrio__set_inside(run, true);
     if (result == CTRIO_STEP_WAITS) {
         if (task->trap == CTRIO__TRAP_NONE) /* it has asked for nothing: its turn comes again */
             ctrio__task_yield(task);
         return CTRIO__PARKED;
     }
     ctrio__task_withdraw(task);
-    io->code = result < 0 ? result : 0;
+    if (result == CTRIO_CANCELLED && !ctrio__task_cancel_pending(task))
+        result = ctrio__fail(CTRIO_MISUSE, "the step returned CTRIO_CANCELLED, but nobody has "
+                                           "cancelled its task");
+    if (result < 0)
+        *io = (struct ctrio__outcome){result, NULL};
+    if (result < 0 && result != CTRIO_CANCELLED) /* steps have no stories of their own */
+        io->value = ctrio__stories_take(ctrio__stories(), result);
     return CTRIO__DONE;
 }
 

@@ -15,7 +15,8 @@ struct ctrio_stream *ctrio__stream_new(intptr_t handle)
     struct ctrio_stream *stream = ctrio__alloc(sizeof *stream);
     if (stream == NULL)
         return NULL;
-    *stream = (struct ctrio_stream){.calls = 0};
+    *stream = (struct ctrio_stream){.magic = CTRIO__STREAM_MAGIC};
+    stream->run = &ctrio__c_current->run;
     ctrio__socket_init(&stream->socket, handle);
     return stream;
 }
@@ -27,18 +28,52 @@ int ctrio__stream_result(int result)
     return result;
 }
 
+#ifdef NDEBUG
+static int refuse_foreign(const struct ctrio_stream *stream, const struct ctrio__c_task *self)
+{
+    (void)stream;
+    (void)self;
+    return 0;
+}
+#else
+static int refuse_foreign(const struct ctrio_stream *stream, const struct ctrio__c_task *self)
+{
+    if (stream->magic != CTRIO__STREAM_MAGIC)
+        ctrio__die("task %s uses a stream that has been closed", ctrio__task_name(&self->task));
+    if (stream->run != self->task.run)
+        return ctrio__fail(CTRIO_MISUSE, "the stream is another run's");
+    return 0;
+}
+#endif
+
 /* CTRIO_MISUSE and others that need no system call; 0: go on. */
 static int refuse(const struct ctrio_stream *stream, const struct ctrio__c_task *self)
 {
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int result = self == NULL ? ctrio__refuse_outside() : refuse_foreign(stream, self);
+    if (result < 0)
+        return result;
     return stream->closed ? CTRIO_CLOSED_RESOURCE : 0;
+}
+
+/* What is used after the free should be seen to be free: the memory is not given to others at once
+ * in debug builds, but lies in the run till others come. */
+static void stream_free(struct ctrio_stream *stream)
+{
+    stream->magic = 0;
+#ifndef NDEBUG
+    struct ctrio__c_run *run = ctrio__c_current;
+    size_t i = run->freed_count++ % CTRIO__FREED_STREAMS;
+    struct ctrio_stream *oldest = run->freed[i];
+    run->freed[i] = stream;
+    stream = oldest;
+#endif
+    ctrio__free(stream);
 }
 
 static void leave(struct ctrio_stream *stream)
 {
     if (--stream->calls == 0 && stream->closed)
-        ctrio__free(stream);
+        stream_free(stream);
 }
 
 static void note_progress(struct ctrio_stream *stream, const struct ctrio__c_task *self)
@@ -203,14 +238,18 @@ int ctrio_send_eof(struct ctrio_stream *stream)
     if (stream->sending)
         return CTRIO_BUSY_RESOURCE;
     struct ctrio__os *os = self->task.run->os;
+    stream->sending = true;
+    stream->calls++;
     result = ctrio_checkpoint();
-    if (result < 0 || stream->closed)
-        return result < 0 ? result : CTRIO_CLOSED_RESOURCE;
-    stream->send_broken = true;
-    result = os->net->shutdown(os, stream->socket.handle, SHUT_WR);
+    if (result >= 0 && stream->closed)
+        result = CTRIO_CLOSED_RESOURCE;
+    if (result >= 0) {
+        stream->send_broken = true;
+        result = os->net->shutdown(os, stream->socket.handle, SHUT_WR);
+    }
     if (result == -ENOTCONN) /* the peer has reset it meanwhile */
         result = CTRIO_BROKEN_RESOURCE;
-    return ctrio__stream_result(result);
+    return end_send(stream, self, 0, result);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */
@@ -220,8 +259,11 @@ void ctrio_stream_abort(struct ctrio_stream *stream)
     struct ctrio__c_run *run = ctrio__c_current;
     if (stream == NULL)
         return;
-    CTRIO_ASSERT(!stream->closed); /* each is closed once */
-    CTRIO_ASSERT(run != NULL);     /* by its run, while that lives */
+    if (run == NULL)
+        ctrio__die_outside();
+    if (stream->closed || stream->magic != CTRIO__STREAM_MAGIC)
+        ctrio__die("a stream is closed twice, or was never open");
+    CTRIO_ASSERT(stream->run == &run->run); /* by its run, while that lives */
     stream->closed = true;
     ctrio__socket_close(&stream->socket, &run->run, run->os);
     stream->calls++;

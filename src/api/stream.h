@@ -7,7 +7,9 @@
 
 struct ctrio_stream {
     struct ctrio__socket socket;
-    struct ctrio_stream *next; /* of a listener's spare ones */
+    uint32_t magic;              /* CTRIO__STREAM_MAGIC till it is freed */
+    struct ctrio_stream *next;   /* of a listener's spare ones */
+    const struct ctrio_run *run; /* whose tasks may use it */
     uint64_t bytes_received, bytes_sent;
     double progress;    /* the run's clock, as last read, when a byte last went either way */
     size_t calls;       /* inside a call now: the last one frees a closed stream */
@@ -16,6 +18,7 @@ struct ctrio_stream {
     bool send_broken;   /* a send was cut off in the middle, or the end has been sent */
     bool closed;
 };
+enum { CTRIO__STREAM_MAGIC = 0x57ea3000 };
 /* Takes the handle over; NULL: no memory, the handle is still the caller's. */
 struct ctrio_stream *ctrio__stream_new(intptr_t handle);
 /* A result of a socket call in the front end's words: what breaks a connection is one condition. */

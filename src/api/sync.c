@@ -1,17 +1,25 @@
 /* sync.c - events, locks, semaphores, conditions, limiters: the kernel's, awaited. */
 #include "api/scope.h"
+#include "api/watch.h"
 #include "kernel/capacity_limiter.h"
 #include "kernel/condition.h"
 #include "kernel/event.h"
 #include "kernel/semaphore.h"
 #include <ctrio/sync.h>
 
+/* What is wrong with the caller, or with the object, whose first member is its lot. */
+static inline int refuse(const struct ctrio__c_task *self, const void *object)
+{
+    return self == NULL ? ctrio__refuse_outside() : ctrio__refuse_lot(object);
+}
+
 static int await_primitive(const struct ctrio__op_kind *kind, void *object)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__primitive primitive;
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = refuse(self, object);
+    if (refused < 0)
+        return refused;
     ctrio__op_init(&primitive.op, kind, object);
     return ctrio__await(self, &primitive.op);
 }
@@ -34,7 +42,8 @@ void ctrio_event_init(struct ctrio_event *event)
 
 void ctrio_event_set(struct ctrio_event *event)
 {
-    if (event->is_set)
+    ctrio__refuse_handlers();
+    if (event->is_set || ctrio__refuse_lot(&event->lot) < 0)
         return;
     ctrio__event_set(event);
     while (!ctrio__list_empty(&event->scopes)) {
@@ -70,8 +79,9 @@ int ctrio_lock_acquire_nowait(struct ctrio_lock *lock)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__outcome out = {0, NULL};
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = refuse(self, lock);
+    if (refused < 0)
+        return refused;
     return told(ctrio__lock_acquire_nowait(lock, &self->task, &out), &out);
 }
 
@@ -79,8 +89,9 @@ int ctrio_lock_release(struct ctrio_lock *lock)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__outcome out = {0, NULL};
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = refuse(self, lock);
+    if (refused < 0)
+        return refused;
     return told(ctrio__lock_release(lock, &self->task, &out), &out);
 }
 
@@ -99,11 +110,17 @@ int ctrio_semaphore_acquire(struct ctrio_semaphore *semaphore)
 
 int ctrio_semaphore_acquire_nowait(struct ctrio_semaphore *semaphore)
 {
+    int refused = ctrio__refuse_lot(&semaphore->lot);
+    if (refused < 0)
+        return refused;
     return ctrio__semaphore_acquire_nowait(semaphore);
 }
 
 int ctrio_semaphore_release(struct ctrio_semaphore *semaphore)
 {
+    int refused = ctrio__refuse_lot(&semaphore->lot);
+    if (refused < 0)
+        return refused;
     int result = ctrio__semaphore_release(semaphore);
     if (result == CTRIO_MISUSE)
         return ctrio__fail(result, "a semaphore was released beyond its max_value");
@@ -121,8 +138,9 @@ int ctrio_condition_wait(struct ctrio_condition *condition)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__condition_wait_op op = {.pending = {0, NULL}};
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = refuse(self, condition);
+    if (refused < 0)
+        return refused;
     ctrio__op_init(&op.op, &ctrio__condition_wait_kind, condition);
     return ctrio__await(self, &op.op);
 }
@@ -131,8 +149,9 @@ int ctrio_condition_notify(struct ctrio_condition *condition, size_t count)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__outcome out = {0, NULL};
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = refuse(self, condition);
+    if (refused < 0)
+        return refused;
     return told(ctrio__condition_notify(condition, &self->task, count, &out), &out);
 }
 
@@ -179,8 +198,9 @@ int ctrio_capacity_limiter_acquire(struct ctrio_capacity_limiter *limiter, const
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__limiter_op op;
-    if (self == NULL)
-        return ctrio__refuse_outside();
+    int refused = refuse(self, limiter);
+    if (refused < 0)
+        return refused;
     void *who = borrower_or_task(borrower);
     ctrio__limiter_op_init(&op, limiter, who, hash_of(who));
     return ctrio__await(self, &op.base.op);
@@ -191,8 +211,9 @@ int ctrio_capacity_limiter_acquire_nowait(struct ctrio_capacity_limiter *limiter
 {
     struct ctrio__outcome out = {0, NULL};
     void *who = borrower_or_task(borrower);
-    if (who == NULL)
-        return ctrio__refuse_outside();
+    int refused = who == NULL ? ctrio__refuse_outside() : ctrio__refuse_lot(&limiter->lot);
+    if (refused < 0)
+        return refused;
     return told(ctrio__limiter_acquire_nowait(limiter, who, hash_of(who), &out), &out);
 }
 
@@ -200,12 +221,14 @@ int ctrio_capacity_limiter_release(struct ctrio_capacity_limiter *limiter, const
 {
     struct ctrio__outcome out = {0, NULL};
     void *who = borrower_or_task(borrower);
-    if (who == NULL)
-        return ctrio__refuse_outside();
+    int refused = who == NULL ? ctrio__refuse_outside() : ctrio__refuse_lot(&limiter->lot);
+    if (refused < 0)
+        return refused;
     return told(ctrio__limiter_release(limiter, who, hash_of(who), &out), &out);
 }
 
 void ctrio_capacity_limiter_set_total(struct ctrio_capacity_limiter *limiter, size_t total_tokens)
 {
-    ctrio__limiter_set_total(limiter, total_tokens);
+    if (ctrio__refuse_lot(&limiter->lot) == 0)
+        ctrio__limiter_set_total(limiter, total_tokens);
 }

@@ -4,7 +4,7 @@
  * start, so that a task which was started can run.  Its memory outlives it while one of its nodes
  * is part of a story. */
 #include "api/task.h"
-#include "api/run.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include "kernel/nursery.h"
 

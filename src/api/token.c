@@ -4,6 +4,7 @@
  * `run` is followed only between enter and leave, and the run's end waits for those who are inside;
  * they push and go, so that is a matter of nanoseconds. */
 #include "api/token.h"
+#include "api/watch.h"
 #include "base/alloc.h"
 #include <stdatomic.h>
 
@@ -54,8 +55,12 @@ static void call_it(struct ctrio__entry *entry, struct ctrio_run *run)
 {
     struct call call = *(struct call *)entry;
     ctrio__free(entry);
-    if (run != NULL)
-        call.fn(call.arg);
+    if (run == NULL)
+        return;
+    struct ctrio__c_run *own = ctrio__container(run, struct ctrio__c_run, run);
+    ctrio__set_inside(own, false);
+    call.fn(call.arg);
+    ctrio__set_inside(own, true);
 }
 
 int ctrio__token_push(struct ctrio_token *token, struct ctrio__entry *entry)
@@ -69,6 +74,7 @@ int ctrio__token_push(struct ctrio_token *token, struct ctrio__entry *entry)
 
 int ctrio_token_run_soon(struct ctrio_token *token, void (*fn)(void *arg), void *arg)
 {
+    ctrio__refuse_handlers(); /* of this thread's own run; another's cannot be seen */
     struct call *call = ctrio__alloc(sizeof *call);
     if (call == NULL)
         return -ENOMEM;

@@ -19,6 +19,7 @@ enum ctrio__hook { /* bits of ctrio__hooks.wanted */
 /* All [code].  A member is called only while its bit is set. */
 struct ctrio__hooks {
     uint32_t wanted;
+    uint32_t silent; /* of these: nobody sees from them what the loop left out (see loop.h) */
     void (*task_event)(struct ctrio_run *run, enum ctrio__hook which, struct ctrio_task *task);
     void (*io_event)(struct ctrio_run *run, enum ctrio__hook which, double timeout);
     void (*guest_tick)(struct ctrio_run *run);

@@ -10,11 +10,15 @@ static const uint64_t poll_budget = 50000; /* ticks: nanoseconds */
 static const uint64_t longest_unyielded = 20000;
 static const uint32_t most_unyielded = 100;
 
+static bool has_instruments(const struct ctrio_run *run)
+{
+    return (run->hooks.wanted & ~(run->hooks.silent | CTRIO__HOOK_FINALIZE)) != 0;
+}
+
 static bool shortcuts_allowed(const struct ctrio_run *run)
 {
-    const uint32_t instruments = ~(uint32_t)CTRIO__HOOK_FINALIZE;
     return run->chooser == NULL && !run->strict && !run->guest && run->clock->is_system &&
-           (run->hooks.wanted & instruments) == 0;
+           !has_instruments(run);
 }
 
 static bool polled_recently(struct ctrio_run *run)
@@ -57,9 +61,8 @@ static bool within_bounds(struct ctrio_run *run)
 
 bool ctrio__may_go_on(struct ctrio_run *run, struct ctrio_task *task)
 {
-    const uint32_t instruments = ~(uint32_t)CTRIO__HOOK_FINALIZE;
     CTRIO_ASSERT(run->current == task);
-    if (run->bounded && run->chooser == NULL && (run->hooks.wanted & instruments) == 0 &&
+    if (run->bounded && run->chooser == NULL && !has_instruments(run) &&
         !ctrio__entry_queue_pending(&run->entries) && within_bounds(run))
         return true;
     return ctrio__may_continue(run, task);

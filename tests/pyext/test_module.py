@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import subprocess
 import sys
 import types
@@ -240,3 +241,12 @@ def test_nothing_of_it_can_be_instantiated_that_should_not() -> None:
         with pytest.raises(TypeError):
             made.append(getattr(_ctrio, name)())
     assert made == []
+
+
+def test_the_wheel_has_no_c_library() -> None:
+    try:
+        files = importlib.metadata.files("ctrio") or []
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("not installed from a wheel")
+    assert not [path for path in files if path.suffix in (".a", ".h", ".pc", ".map")]
+    assert not [path for path in files if "libctrio" in path.name]

@@ -332,14 +332,18 @@ static void drive(struct ctrio__py_runner *runner)
 {
     struct ctrio_run *run = &runner->run;
     struct ctrio__io_events events = {NULL, 0};
+    /* Any task may be next, those woken meanwhile too: the machine is looked at between any two. */
+    bool step_by_step = run->chooser != NULL && run->chooser->task_by_task, stepped;
     while (ctrio__run_alive(run)) {
         bool skip = ctrio__may_skip_poll(run);
         if (!skip && !look(runner, &events))
             return;
         handle_signals(runner);
         ctrio__run_begin(run, skip ? NULL : &events);
-        while (ctrio__run_step(run))
+        do {
+            stepped = ctrio__run_step(run);
             Py_CLEAR(ctrio__thread.task);
+        } while (stepped && !step_by_step);
     }
 }
 

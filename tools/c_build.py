@@ -52,12 +52,15 @@ def has_tests(folder: Path) -> bool:
     return bool(json.loads(listed))
 
 
-def run_programs(folder: Path, setup: str = "") -> Outcome | None:
+def run_programs(
+    folder: Path, setup: str = "", *, small: bool = False
+) -> Outcome | None:
     """Run a build's test programs and count their TAP points; None without any.
 
     Args:
         folder: a build folder, up to date.
         setup: the Meson test set-up; "alloc" fails each allocation in turn.
+        small: a machine on which a million of anything takes too long.
     """
     if not has_tests(folder):
         return None
@@ -69,7 +72,11 @@ def run_programs(folder: Path, setup: str = "") -> Outcome | None:
     env = {
         "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",
     }
+    if small:
+        env["CTRIO_SMALL"] = "1"
+        command.append("--timeout-multiplier=5")
     try:
         run(command, f"{folder.name}-tests{'-' + setup if setup else ''}", env=env)
     except BuildError:

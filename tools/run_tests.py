@@ -20,6 +20,7 @@ from pathlib import Path
 import bootstrap
 from bootstrap import BUILD, ROOT, BuildError, Python, SetupError
 from c_build import Outcome, compile_commands, log_path, run_programs, strict_build
+from cross import cross
 
 SUM = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 TESTS = ROOT / "tests"
@@ -276,7 +277,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "conformance": conformance,
     "examples": examples,
 }
-ON_REQUEST = {"asan-python": python_asan}
+ON_REQUEST = {"asan-python": python_asan, "cross": cross}
 
 
 def run_suite(name: str, suite: Callable[[], Outcome | None]) -> tuple[Outcome, bool]:

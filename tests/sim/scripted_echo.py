@@ -48,8 +48,8 @@ async def serve(sock: tsocket.SocketType) -> None:
             await send_all(sock, data)
 
 
-async def accept_all(nursery: ctrio.Nursery) -> None:
-    with adopt(_ctrio.scripted_listener(PORT)) as listener:
+async def accept_all(nursery: ctrio.Nursery, listener: tsocket.SocketType) -> None:
+    with listener:
         for _ in range(CLIENTS):
             sock, _ = await listener.accept()
             nursery.start_soon(serve, sock)
@@ -72,8 +72,9 @@ async def echo(before: Callable[[], None]) -> list[int]:
     """Serve `CLIENTS` clients, and tell in which order they were done."""
     finished: list[int] = []
     before()
+    listener = adopt(_ctrio.scripted_listener(PORT))
     async with ctrio.open_nursery() as nursery:
-        nursery.start_soon(accept_all, nursery)
+        nursery.start_soon(accept_all, nursery, listener)
         for number in range(CLIENTS):
             nursery.start_soon(call, number, finished)
     return finished

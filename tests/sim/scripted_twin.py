@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from scripted_echo import adopt, placeholder
+
 import ctrio
 from ctrio import _ctrio, socket as tsocket
-from scripted_echo import adopt, placeholder
 
 CLIENTS = 3
 SIZE = 40

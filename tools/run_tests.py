@@ -120,7 +120,8 @@ def c_gcc() -> Outcome | None:
 
 def c_clang() -> Outcome | None:
     """The C tests, built by clang."""
-    return run_programs(strict_build(bootstrap.find_compiler("clang"), "clang"))
+    build = strict_build(bootstrap.find_compiler("clang"), "clang")
+    return run_programs(build, small=True)
 
 
 def sanitized() -> Path:
@@ -133,12 +134,12 @@ def sanitized() -> Path:
 
 def c_asan() -> Outcome | None:
     """The C tests under the sanitizers."""
-    return run_programs(sanitized())
+    return run_programs(sanitized(), small=True)
 
 
 def c_asan_alloc() -> Outcome | None:
     """The same with each allocation failing in turn."""
-    return run_programs(sanitized(), "alloc")
+    return run_programs(sanitized(), "alloc", small=True)
 
 
 def python_main() -> Outcome | None:

@@ -123,6 +123,11 @@ bool tap_excused(void)
     return memory_failed() && current.told_no_memory;
 }
 
+bool tap_small(void)
+{
+    return getenv("CTRIO_SMALL") != NULL;
+}
+
 void skip(const char *reason)
 {
     current.skipped = reason;

@@ -142,6 +142,18 @@ def c_asan_alloc() -> Outcome | None:
     return run_programs(sanitized(), "alloc", small=True)
 
 
+def c_tsan() -> Outcome | None:
+    """The C tests under ThreadSanitizer, with ten million calls into a run."""
+    compiler = bootstrap.thread_sanitizing_compiler()
+    options = ("-Dpython=disabled", "-Db_sanitize=thread", "-Db_lundef=false")
+    build = bootstrap.meson_build("tsan", *options, compiler=compiler)
+    os.environ["CTRIO_CALLS"] = "10000000"
+    try:
+        return run_programs(build, small=True)
+    finally:
+        del os.environ["CTRIO_CALLS"]
+
+
 def python_main() -> Outcome | None:
     """The Python tests with the release build."""
     return pytest("python", bootstrap.ensure_ctrio(), python_tests())
@@ -278,7 +290,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "conformance": conformance,
     "examples": examples,
 }
-ON_REQUEST = {"asan-python": python_asan, "cross": cross}
+ON_REQUEST = {"asan-python": python_asan, "tsan": c_tsan, "cross": cross}
 
 
 def run_suite(name: str, suite: Callable[[], Outcome | None]) -> tuple[Outcome, bool]:

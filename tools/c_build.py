@@ -53,14 +53,15 @@ def has_tests(folder: Path) -> bool:
 
 
 def run_programs(
-    folder: Path, setup: str = "", *, small: bool = False
+    folder: Path, setup: str = "", *, most: int = 0, wrapper: str = ""
 ) -> Outcome | None:
     """Run a build's test programs and count their TAP points; None without any.
 
     Args:
         folder: a build folder, up to date.
         setup: the Meson test set-up; "alloc" fails each allocation in turn.
-        small: a machine on which a million of anything takes too long.
+        most: of anything, where a million takes too long; 0: no limit.
+        wrapper: a command that runs each program.
     """
     if not has_tests(folder):
         return None
@@ -74,9 +75,11 @@ def run_programs(
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",
     }
-    if small:
-        env["CTRIO_SMALL"] = "1"
+    if most:
+        env["CTRIO_MOST"] = str(most)
         command.append("--timeout-multiplier=5")
+    if wrapper:
+        command.append(f"--wrapper={wrapper}")
     try:
         run(command, f"{folder.name}-tests{'-' + setup if setup else ''}", env=env)
     except BuildError:

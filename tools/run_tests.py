@@ -121,7 +121,7 @@ def c_gcc() -> Outcome | None:
 def c_clang() -> Outcome | None:
     """The C tests, built by clang."""
     build = strict_build(bootstrap.find_compiler("clang"), "clang")
-    return run_programs(build, small=True)
+    return run_programs(build, most=100000)
 
 
 def sanitized() -> Path:
@@ -134,12 +134,12 @@ def sanitized() -> Path:
 
 def c_asan() -> Outcome | None:
     """The C tests under the sanitizers."""
-    return run_programs(sanitized(), small=True)
+    return run_programs(sanitized(), most=100000)
 
 
 def c_asan_alloc() -> Outcome | None:
     """The same with each allocation failing in turn."""
-    return run_programs(sanitized(), "alloc", small=True)
+    return run_programs(sanitized(), "alloc", most=100000)
 
 
 def c_tsan() -> Outcome | None:
@@ -149,7 +149,7 @@ def c_tsan() -> Outcome | None:
     build = bootstrap.meson_build("tsan", *options, compiler=compiler)
     os.environ["CTRIO_CALLS"] = "10000000"
     try:
-        return run_programs(build, small=True)
+        return run_programs(build, most=4000)
     finally:
         del os.environ["CTRIO_CALLS"]
 

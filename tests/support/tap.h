@@ -35,8 +35,8 @@ void tap_each_failure(void (*fn)(void *arg), void *arg);
 
 /* Leaves the program: nothing here can be tested. */
 _Noreturn void tap_skip_all(const char *reason);
-/* A machine (an emulator, a sanitizer) on which a million of anything takes too long. */
-bool tap_small(void);
+/* `usual`, or fewer on machines (an emulator, a sanitizer) that CTRIO_MOST says are too slow. */
+size_t tap_most(size_t usual);
 /* The running test does not apply here; returns, and so should the test. */
 void skip(const char *reason);
 /* A line of explanation. */

@@ -43,7 +43,7 @@ cross: ## the C tests on s390x, i686 and aarch64 under qemu-user, and on musl (8
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py cross
 
-analyze: ## Valgrind, gcc -fanalyzer, clang-tidy, clang -Wthread-safety (10 min)
+analyze: ## the C tests under Valgrind; gcc -fanalyzer, clang-tidy, clang -Wthread-safety (10 min)
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py valgrind fanalyzer tidy thread-safety
 

@@ -65,7 +65,8 @@ def run_programs(
     """
     if not has_tests(folder):
         return None
-    log = folder / "meson-logs" / f"testlog{'-' + setup if setup else ''}.json"
+    kind = Path(wrapper.split()[0]).name if wrapper else setup  # as Meson names it
+    log = folder / "meson-logs" / f"testlog{'-' + kind if kind else ''}.json"
     log.unlink(missing_ok=True)
     command = [BIN / "meson", "test", "-C", folder, "--no-rebuild", "--quiet"]
     command += [f"--num-processes={os.cpu_count() or 1}"]

@@ -88,7 +88,10 @@ def system_headers(folder: Path) -> Path:
     """The kernel's headers without the C library's: musl-gcc sees neither."""
     folder.mkdir(exist_ok=True)
     for name in HEADERS:
-        found = [*Path("/usr/include").glob(name), *Path("/usr/include").glob(f"*/{name}")]
+        found = [
+            *Path("/usr/include").glob(name),
+            *Path("/usr/include").glob(f"*/{name}"),
+        ]
         link = folder / name
         if found and not link.is_symlink():
             link.symlink_to(found[0])

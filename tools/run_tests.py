@@ -17,6 +17,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
+import analyze
 import bootstrap
 from bootstrap import BUILD, ROOT, BuildError, Python, SetupError
 from c_build import Outcome, compile_commands, log_path, run_programs, strict_build
@@ -290,7 +291,15 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "conformance": conformance,
     "examples": examples,
 }
-ON_REQUEST = {"asan-python": python_asan, "tsan": c_tsan, "cross": cross}
+ON_REQUEST = {
+    "asan-python": python_asan,
+    "tsan": c_tsan,
+    "cross": cross,
+    "valgrind": analyze.valgrind,
+    "fanalyzer": analyze.fanalyzer,
+    "tidy": analyze.tidy,
+    "thread-safety": analyze.thread_safety,
+}
 
 
 def run_suite(name: str, suite: Callable[[], Outcome | None]) -> tuple[Outcome, bool]:

@@ -216,6 +216,7 @@ int ctrio__listener_accept(struct ctrio_listener *listener, size_t i, struct ctr
 {
     struct ctrio__c_task *self = ctrio__self();
     int result;
+    CTRIO_ASSERT(self != NULL); /* both callers have looked */
     listener->calls++;
     for (;;) {
         struct ctrio__accept_op op;

@@ -230,12 +230,16 @@ static int sim_pair(struct ctrio__os *os, int family, int type, intptr_t out[2])
     intptr_t first = enrol(world, make(world, family));
     if (first < 0)
         return (int)ctrio__sim_traced(world, CTRIO__SIM_PAIR, 0, first);
+    struct ctrio__sim_socket *a = ctrio__sim_find(world, first);
+    CTRIO_ASSERT(a != NULL);
     intptr_t second = enrol(world, make(world, family));
     if (second < 0) {
-        ctrio__sim_free(ctrio__sim_find(world, first));
+        ctrio__sim_free(a);
         return (int)ctrio__sim_traced(world, CTRIO__SIM_PAIR, 0, second);
     }
-    join(ctrio__sim_find(world, first), ctrio__sim_find(world, second));
+    struct ctrio__sim_socket *b = ctrio__sim_find(world, second);
+    CTRIO_ASSERT(b != NULL);
+    join(a, b);
     out[0] = first;
     out[1] = second;
     return (int)ctrio__sim_traced(world, CTRIO__SIM_PAIR, first, 0);

@@ -79,7 +79,7 @@ size_t ctrio__lot_repark(struct ctrio_parking_lot *lot, struct ctrio_parking_lot
         count = lot->count;
     for (size_t i = 0; i < count; i++) {
         struct ctrio_task *task = take_first(lot);
-        CTRIO_ASSERT(task->lot == lot);
+        CTRIO_ASSERT(task != NULL && task->lot == lot); /* there are `count` */
         ctrio__list_append(&to->parked, &task->lot_link);
         to->count++;
         task->lot = to;

@@ -22,6 +22,7 @@ VALGRIND = "valgrind -q --error-exitcode=99 --leak-check=full"
 KNOWN = {
     ("src/api/stream.c", "use of uninitialized value"): "the loop above fills as many "
     "pieces as msg_iovlen says; two counts that are equal are beyond the analyser",
+    ("src/api/names.c", "uninitialized va_list"): "va_start is two lines above",
 }
 OURS = ("base", "kernel", "os", "io", "coro", "api")
 
@@ -43,9 +44,7 @@ def find_tool(name: str) -> str:
 def only_known(source: Path, printed: str) -> bool:
     """Whether every finding on a source is one of KNOWN."""
     name = source.relative_to(ROOT).as_posix()
-    errors = [
-        line for line in printed.splitlines() if "error:" in line and "-W" in line
-    ]
+    errors = [line for line in printed.splitlines() if "error:" in line]
     texts = [text for (where, text) in KNOWN if where == name]
     return bool(errors) and all(any(text in line for text in texts) for line in errors)
 

@@ -200,5 +200,30 @@ static void whatever_fails_on_the_real_one_is_told_and_leaves_nothing(void)
            fault_count);
 }
 
+static int look_up(void *arg)
+{
+    struct ctrio_address address;
+    (void)arg;
+    return ctrio_resolve("localhost", 80, &address, 1);
+}
+
+static void a_look_up_that_cannot_begin_says_why(void)
+{
+    static const struct fault none[] = {{FAULT_RESOLVE, -EAGAIN, -EAGAIN},
+                                        {FAULT_RESOLVE, -ENOMEM, -ENOMEM}};
+    const struct ctrio_run_options options = {.log = say_nothing};
+    for (size_t i = 0; i < 3; i++) {
+        struct ctrio__scripted world;
+        ctrio__scripted_init(&world, &(struct ctrio__scripted_options){.seed = 1});
+        fault_begin(&world.os);
+        fault_arm(i < 2 ? &none[i] : NULL, 1);
+        int result = ctrio__c_run_on(&world.os, NULL, look_up, NULL, &options, "look_up");
+        is(result, i < 2 ? none[i].first : CTRIO_NAME_ERROR); /* that world has no names */
+        ctrio__stories_drop(ctrio__stories());
+        is(ctrio__scripted_close(&world), (size_t)0);
+    }
+}
+
 TAP_MAIN(BIG_TEST(whatever_fails_on_a_scripted_machine_is_told_and_leaves_nothing),
-         BIG_TEST(whatever_fails_on_the_real_one_is_told_and_leaves_nothing))
+         BIG_TEST(whatever_fails_on_the_real_one_is_told_and_leaves_nothing),
+         BIG_TEST(a_look_up_that_cannot_begin_says_why))

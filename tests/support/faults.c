@@ -7,9 +7,9 @@
 #define BROKEN CTRIO_BROKEN_RESOURCE
 
 const char *const fault_names[FAULT_CALLS] = {
-    "open", "bind",    "listen",   "connect", "accept",      "recv",
-    "send", "sendmsg", "shutdown", "close",   "getsockopt",  "setsockopt",
-    "name", "wait",    "io->open", "random",  "watch_signal"};
+    "open", "bind",    "listen",   "connect", "accept",       "recv",
+    "send", "sendmsg", "shutdown", "close",   "getsockopt",   "setsockopt",
+    "name", "wait",    "io->open", "random",  "watch_signal", "resolve"};
 
 const struct fault faults[] = {
     {FAULT_OPEN, -EMFILE, -EMFILE},
@@ -233,6 +233,12 @@ static int watch_signal(struct ctrio__os *os, int number, void (*fn)(void *arg, 
     return code < 0 ? code : machine.inner.watch_signal(os, number, fn, arg);
 }
 
+static int resolve(struct ctrio__os *os, struct ctrio__names_op *op)
+{
+    int code = fails(FAULT_RESOLVE);
+    return code < 0 ? code : machine.inner.resolve(os, op);
+}
+
 void fault_begin(struct ctrio__os *os)
 {
     machine.inner = *os;
@@ -259,6 +265,7 @@ void fault_begin(struct ctrio__os *os)
     os->io = &machine.io;
     os->random = random_bytes;
     os->watch_signal = watch_signal;
+    os->resolve = resolve;
     if (os->wait_socket != NULL)
         os->wait_socket = wait_socket;
 }

@@ -21,6 +21,7 @@ enum fault_call {
     FAULT_IO_OPEN,
     FAULT_RANDOM,
     FAULT_SIGNAL,
+    FAULT_RESOLVE, /* no thread for it */
     FAULT_CALLS
 };
 extern const char *const fault_names[FAULT_CALLS];

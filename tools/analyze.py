@@ -17,7 +17,11 @@ import bootstrap
 from bootstrap import ROOT, SetupError, apt_install, missing
 from c_build import Outcome, compile_commands, run_programs, strict_build
 
-VALGRIND = "valgrind -q --error-exitcode=99 --leak-check=full"
+# What is only "possibly lost" is of threads and children that end amid a run.
+VALGRIND = (
+    "valgrind -q --error-exitcode=99 --leak-check=full"
+    " --show-leak-kinds=definite --errors-for-leak-kinds=definite"
+)
 # Findings that are none: the source, what is said of it, and why it is not so.
 KNOWN = {
     ("src/api/stream.c", "use of uninitialized value"): "the loop above fills as many "

@@ -26,7 +26,7 @@ struct ctrio__scripted {
     struct ctrio__scripted_options options;
     struct ctrio__rng rng;
     struct ctrio__trace own_trace;
-    struct ctrio__trace calls; /* of the sockets', alone: equal for the same program elsewhere */
+    struct ctrio__trace calls;    /* of the sockets', alone: equal for the same program elsewhere */
     uint64_t now;                 /* ns; passes only in get_events and in wait */
     struct ctrio_list sockets;    /* struct ctrio__sim_socket, oldest first; owned */
     struct ctrio_list waits;      /* of parked tasks, oldest first; owned */

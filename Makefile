@@ -13,7 +13,7 @@ IN_VENV = build/venv/bin/python
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: demo test bench conformance style asan coverage build install clean help
+.PHONY: demo test bench conformance style asan tsan cross analyze coverage build install clean help
 
 demo: ## the main job on real input: a file server, its clients, trio beside it, and a server in C (3 min first, then seconds)
 	@$(BOOTSTRAP) trio ctrio examples
@@ -40,6 +40,18 @@ style: ## include rule, sizes, symbols, clang-format, ruff, mypy (1 min)
 asan: ## the C tests and the Python tests under AddressSanitizer and UBSan (6 min)
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py asan asan-alloc asan-python
+
+tsan: ## the C tests under ThreadSanitizer, with 10,000,000 calls from 8 threads (6 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py tsan
+
+cross: ## the C tests on s390x, i686 and aarch64 under qemu-user, and on musl (8 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py cross
+
+analyze: ## the C tests under Valgrind; gcc -fanalyzer, clang-tidy, clang -Wthread-safety (10 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py valgrind fanalyzer tidy thread-safety
 
 coverage: ## lines and branches of src/kernel that the C tests reach (2 min)
 	@$(BOOTSTRAP) venv

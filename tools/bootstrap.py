@@ -173,13 +173,13 @@ def any_compiler() -> str:
     return next(found, None) or find_compiler("gcc")
 
 
-def sanitizer_works(compiler: str) -> bool:
+def sanitizer_works(compiler: str, kinds: str = "address,undefined") -> bool:
     """Whether a program built with this compiler's sanitizers runs here."""
     BUILD.mkdir(exist_ok=True)
     source = BUILD / "probe.c"
     program = BUILD / f"probe-{Path(compiler).name}"
     source.write_text("int main(void)\n{\n    return 0;\n}\n")
-    flags = ["-fsanitize=address,undefined", str(source), "-o", str(program)]
+    flags = [f"-fsanitize={kinds}", str(source), "-o", str(program)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return (
         subprocess.call([compiler, *flags], **quiet) == 0  # type: ignore[call-overload]
@@ -203,6 +203,19 @@ def sanitizing_compiler() -> str:
     if sanitizer_works(clang):
         return clang
     raise SetupError(missing("a compiler with AddressSanitizer", "clang"))
+
+
+def thread_sanitizing_compiler() -> str:
+    """gcc if its ThreadSanitizer runs here, else clang.
+
+    Raises:
+        SetupError: neither's does.
+    """
+    for name in ("gcc", "clang"):
+        path = shutil.which(name)
+        if path is not None and sanitizer_works(path, "thread"):
+            return path
+    raise SetupError(missing("a compiler with ThreadSanitizer", "gcc libtsan2"))
 
 
 # --- Pythons -----------------------------------------------------------------------

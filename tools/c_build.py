@@ -57,16 +57,21 @@ def has_tests(folder: Path) -> bool:
     return bool(json.loads(listed))
 
 
-def run_programs(folder: Path, setup: str = "") -> Outcome | None:
+def run_programs(
+    folder: Path, setup: str = "", *, most: int = 0, wrapper: str = ""
+) -> Outcome | None:
     """Run a build's test programs and count their TAP points; None without any.
 
     Args:
         folder: a build folder, up to date.
         setup: the Meson test set-up; "alloc" fails each allocation in turn.
+        most: of anything, where a million takes too long; 0: no limit.
+        wrapper: a command that runs each program.
     """
     if not has_tests(folder):
         return None
-    log = folder / "meson-logs" / f"testlog{'-' + setup if setup else ''}.json"
+    kind = Path(wrapper.split()[0]).name if wrapper else setup  # as Meson names it
+    log = folder / "meson-logs" / f"testlog{'-' + kind if kind else ''}.json"
     log.unlink(missing_ok=True)
     command = [BIN / "meson", "test", "-C", folder, "--no-rebuild", "--quiet"]
     command += [f"--num-processes={os.cpu_count() or 1}"]
@@ -74,7 +79,13 @@ def run_programs(folder: Path, setup: str = "") -> Outcome | None:
     env = {
         "ASAN_OPTIONS": "detect_leaks=1:abort_on_error=0:exitcode=99",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
+        "TSAN_OPTIONS": "halt_on_error=0:exitcode=99:second_deadlock_stack=1",
     }
+    if most:
+        env["CTRIO_MOST"] = str(most)
+        command.append("--timeout-multiplier=5")
+    if wrapper:
+        command.append(f"--wrapper={wrapper}")
     try:
         run(command, f"{folder.name}-tests{'-' + setup if setup else ''}", env=env)
     except BuildError:

@@ -18,10 +18,12 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from pathlib import Path
 
+import analyze
 import bootstrap
 import nogil_build
 from bootstrap import BUILD, LOGS, ROOT, BuildError, Python, SetupError
 from c_build import Outcome, log_path, run_programs, strict_build
+from cross import cross
 
 SUM = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$")
 TESTS = ROOT / "tests"
@@ -121,7 +123,8 @@ def c_gcc() -> Outcome | None:
 
 def c_clang() -> Outcome | None:
     """The C tests, built by clang."""
-    return run_programs(strict_build(bootstrap.find_compiler("clang")))
+    build = strict_build(bootstrap.find_compiler("clang"))
+    return run_programs(build, most=100000)
 
 
 def sanitized() -> Path:
@@ -134,12 +137,24 @@ def sanitized() -> Path:
 
 def c_asan() -> Outcome | None:
     """The C tests under the sanitizers."""
-    return run_programs(sanitized())
+    return run_programs(sanitized(), most=100000)
 
 
 def c_asan_alloc() -> Outcome | None:
     """The same with each allocation failing in turn."""
-    return run_programs(sanitized(), "alloc")
+    return run_programs(sanitized(), "alloc", most=100000)
+
+
+def c_tsan() -> Outcome | None:
+    """The C tests under ThreadSanitizer, with ten million calls into a run."""
+    compiler = bootstrap.thread_sanitizing_compiler()
+    options = ("-Dpython=disabled", "-Db_sanitize=thread", "-Db_lundef=false")
+    build = bootstrap.meson_build("tsan", *options, compiler=compiler)
+    os.environ["CTRIO_CALLS"] = "10000000"
+    try:
+        return run_programs(build, most=4000)
+    finally:
+        del os.environ["CTRIO_CALLS"]
 
 
 def python_main() -> Outcome | None:
@@ -300,7 +315,15 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "install": installed,
     "misuse": misuse,
 }
-ON_REQUEST = {"asan-python": python_asan}
+ON_REQUEST = {
+    "asan-python": python_asan,
+    "tsan": c_tsan,
+    "cross": cross,
+    "valgrind": analyze.valgrind,
+    "fanalyzer": analyze.fanalyzer,
+    "tidy": analyze.tidy,
+    "thread-safety": analyze.thread_safety,
+}
 
 
 def run_suite(name: str, suite: Callable[[], Outcome | None]) -> tuple[Outcome, bool]:

@@ -132,6 +132,18 @@ static const char *condition_text(int code)
     return texts[code - CTRIO_CANCELLED];
 }
 
+/* GNU's strerror_r gives the text, which may lie elsewhere; POSIX's gives a code and fills. */
+static const char *text_gnu(const char *text, const char *buffer)
+{
+    (void)buffer;
+    return text;
+}
+
+static const char *text_posix(int failed, const char *buffer)
+{
+    return failed == 0 ? buffer : "an error that the system does not know";
+}
+
 const char *ctrio__code_text(int code)
 {
     static _Thread_local char buffer[128];
@@ -139,7 +151,8 @@ const char *ctrio__code_text(int code)
         return condition_text(code);
     if (code >= 0)
         return "no failure";
-    return strerror_r(-code, buffer, sizeof buffer); /* GNU's: the text, perhaps in the buffer */
+    return _Generic(strerror_r(-code, buffer, sizeof buffer), int: text_posix, default: text_gnu)(
+        strerror_r(-code, buffer, sizeof buffer), buffer);
 }
 
 const char *ctrio_error_message(int code)

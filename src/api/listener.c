@@ -225,6 +225,7 @@ int ctrio__listener_accept(struct ctrio_listener *listener, size_t i, struct ctr
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio_stream *room = NULL;
     int result = CTRIO_WOULD_BLOCK;
+    CTRIO_ASSERT(self != NULL); /* both callers have looked */
     listener->calls++;
     while (result == CTRIO_WOULD_BLOCK) {
         result = listener->closed ? CTRIO_CLOSED_RESOURCE : accept_into(self, listener, i, &room);

@@ -195,7 +195,8 @@ int ctrio_send_slices(struct ctrio_stream *stream, const struct ctrio_slice *sli
         result = ctrio_checkpoint();
     for (size_t done = 0; done < count && result == 0; done += AT_ONCE) {
         struct iovec pieces[AT_ONCE];
-        size_t now = count - done < AT_ONCE ? count - done : AT_ONCE;
+        size_t left = count - done;
+        unsigned short now = left < AT_ONCE ? (unsigned short)left : AT_ONCE; /* musl: an int */
         for (size_t i = 0; i < now; i++)
             pieces[i] =
                 (struct iovec){(void *)(uintptr_t)slices[done + i].data, slices[done + i].size};

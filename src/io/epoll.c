@@ -177,6 +177,7 @@ static int arm(struct ctrio__io *io, int fd, uint32_t flags)
 static void arm_remaining(struct ctrio__io *io, int fd)
 {
     struct entry *entry = find(io, fd);
+    CTRIO_ASSERT(entry != NULL); /* it has just had an event */
     uint32_t flags = wanted(entry);
     CTRIO_ASSERT((entry->armed & EPOLLET) == 0);
     if (flags != (entry->armed & ~(uint32_t)EPOLLONESHOT))

@@ -26,12 +26,14 @@ struct ctrio__scripted {
     struct ctrio__scripted_options options;
     struct ctrio__rng rng;
     struct ctrio__trace own_trace;
+    struct ctrio__trace calls;    /* of the sockets', alone: equal for the same program elsewhere */
     uint64_t now;                 /* ns; passes only in get_events and in wait */
     struct ctrio_list sockets;    /* struct ctrio__sim_socket, oldest first; owned */
     struct ctrio_list waits;      /* of parked tasks, oldest first; owned */
     struct ctrio_list free_waits; /* kept for the next one */
     struct ctrio_list jobs;       /* not yet run, oldest first; owned */
     intptr_t last_handle;
+    uint64_t socket_serial;
     uint16_t last_port;
     bool woken;          /* force_wakeup was called since the last look */
     bool idle_runs_jobs; /* jobs run, inline, when a run has nothing else to do */

@@ -18,6 +18,27 @@ struct ctrio__sim_socket *ctrio__sim_find(struct ctrio__scripted *world, intptr_
     return NULL;
 }
 
+static uint64_t serial_of(struct ctrio__scripted *world, intptr_t handle)
+{
+    const struct ctrio__sim_socket *socket = ctrio__sim_find(world, handle);
+    return socket != NULL ? socket->serial : 0;
+}
+
+/* Handles are a front end's affair, and so is where its clock begins, which rounds differently:
+ * `calls` has neither. */
+ptrdiff_t ctrio__sim_traced(struct ctrio__scripted *world, enum ctrio__sim_call call,
+                            intptr_t handle, ptrdiff_t result)
+{
+    bool new_handle = (call == CTRIO__SIM_OPEN || call == CTRIO__SIM_ACCEPT) && result >= 0;
+    uint64_t came_to = new_handle ? serial_of(world, result) : (uint64_t)result;
+    uint64_t microseconds = (world->now + 500) / 1000;
+    ctrio__trace_add(&world->calls, (uint64_t)call << 48 ^ serial_of(world, handle));
+    ctrio__trace_add(&world->calls, came_to ^ microseconds << 20);
+    ctrio__trace_add(world->options.trace, (uint64_t)call << 48 ^ (uint64_t)handle);
+    ctrio__trace_add(world->options.trace, (uint64_t)result ^ world->now << 20);
+    return result;
+}
+
 static struct ctrio__sim_socket *make(struct ctrio__scripted *world, int family)
 {
     struct ctrio__sim_socket *socket = ctrio__alloc(sizeof *socket);
@@ -79,6 +100,7 @@ static void admit(struct ctrio__scripted *world, struct ctrio__sim_socket *socke
 {
     CTRIO_ASSERT(ctrio__sim_find(world, handle) == NULL);
     socket->handle = handle;
+    socket->serial = ++world->socket_serial;
     ctrio__list_append(&world->sockets, &socket->link);
 }
 
@@ -208,12 +230,16 @@ static int sim_pair(struct ctrio__os *os, int family, int type, intptr_t out[2])
     intptr_t first = enrol(world, make(world, family));
     if (first < 0)
         return (int)ctrio__sim_traced(world, CTRIO__SIM_PAIR, 0, first);
+    struct ctrio__sim_socket *a = ctrio__sim_find(world, first);
+    CTRIO_ASSERT(a != NULL);
     intptr_t second = enrol(world, make(world, family));
     if (second < 0) {
-        ctrio__sim_free(ctrio__sim_find(world, first));
+        ctrio__sim_free(a);
         return (int)ctrio__sim_traced(world, CTRIO__SIM_PAIR, 0, second);
     }
-    join(ctrio__sim_find(world, first), ctrio__sim_find(world, second));
+    struct ctrio__sim_socket *b = ctrio__sim_find(world, second);
+    CTRIO_ASSERT(b != NULL);
+    join(a, b);
     out[0] = first;
     out[1] = second;
     return (int)ctrio__sim_traced(world, CTRIO__SIM_PAIR, first, 0);
@@ -238,9 +264,11 @@ static int sim_close(struct ctrio__os *os, intptr_t handle)
 {
     struct ctrio__scripted *world = ctrio__scripted_of(os);
     struct ctrio__sim_socket *socket = ctrio__sim_find(world, handle);
+    int result = socket != NULL ? 0 : -EBADF;
+    ctrio__sim_traced(world, CTRIO__SIM_CLOSE, handle, result);
     if (socket != NULL)
         ctrio__sim_free(socket);
-    return (int)ctrio__sim_traced(world, CTRIO__SIM_CLOSE, handle, socket != NULL ? 0 : -EBADF);
+    return result;
 }
 
 static void sim_release(struct ctrio__os *os, intptr_t handle)

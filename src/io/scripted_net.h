@@ -16,6 +16,7 @@ enum ctrio__sim_state {
 struct ctrio__sim_socket {
     struct ctrio_list link; /* on world->sockets, or on the listener's backlog */
     intptr_t handle;
+    uint64_t serial; /* which one in this world to get a handle, from 1; 0: has none */
     int family;
     enum ctrio__sim_state state;
     uint16_t port, peer_port;  /* 0: none */
@@ -47,13 +48,8 @@ enum ctrio__sim_call {
     CTRIO__SIM_SEND,
 };
 /* Every call ends here: what, on whom, how it went, and when; gives the result back. */
-static inline ptrdiff_t ctrio__sim_traced(struct ctrio__scripted *world, enum ctrio__sim_call call,
-                                          intptr_t handle, ptrdiff_t result)
-{
-    ctrio__trace_add(world->options.trace, (uint64_t)call << 48 ^ (uint64_t)handle);
-    ctrio__trace_add(world->options.trace, (uint64_t)result ^ world->now << 20);
-    return result;
-}
+ptrdiff_t ctrio__sim_traced(struct ctrio__scripted *world, enum ctrio__sim_call call,
+                            intptr_t handle, ptrdiff_t result);
 
 /* scripted_stream.c: the bytes. */
 ptrdiff_t ctrio__sim_recv(struct ctrio__os *os, intptr_t handle, void *buffer, size_t size,

@@ -81,7 +81,7 @@ static void world_init(struct world *world, unsigned long long seed, PyObject *d
     ctrio__scripted_chooser_seed(&world->chooser, seed, &world->trace);
 }
 
-/* (seed, duplicate, async_fn, *args) -> (result, hash, events, sockets left) */
+/* (seed, duplicate, async_fn, *args) -> (result, hash, events, sockets left, hash of the calls) */
 static PyObject *run_scripted(PyObject *module, PyObject *args)
 {
     struct ctrio__state *state = PyModule_GetState(module);
@@ -104,12 +104,13 @@ static PyObject *run_scripted(PyObject *module, PyObject *args)
         result = ctrio__runner_run(ctrio__runner_new(state, &options), rest);
     Py_XDECREF(rest);
     size_t left = ctrio__scripted_close(&world->scripted);
-    struct ctrio__trace trace = world->trace;
+    struct ctrio__trace trace = world->trace, calls = world->scripted.calls;
     PyMem_Free(world);
     if (result == NULL)
         return NULL;
-    return Py_BuildValue("NKKn", result, (unsigned long long)trace.hash,
-                         (unsigned long long)trace.count, (Py_ssize_t)left);
+    return Py_BuildValue("NKKnK", result, (unsigned long long)trace.hash,
+                         (unsigned long long)trace.count, (Py_ssize_t)left,
+                         (unsigned long long)calls.hash);
 }
 
 static PyMethodDef functions[] = {

@@ -241,7 +241,8 @@ static void numbers_that_cannot_be_waited_for_say_why(void)
     static struct rig_wait waits[4];
     static const int expected[] = {-EBADF, -EBADF, -EBADF, -EPERM};
     int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-    const intptr_t handles[] = {-1, (intptr_t)INT32_MAX + 1, 1000000000, file};
+    const intptr_t handles[] = {-1, (intptr_t)(sizeof(intptr_t) > 4 ? INT64_C(1) << 31 : -2),
+                                1000000000, file};
     for (int i = 0; i < 4; i++) {
         begin();
         struct crew_task *task = add_wait(&waits[i], handles[i], CTRIO__READABLE);

@@ -202,7 +202,8 @@ static void a_number_that_is_no_descriptor_is_nobodys(void)
     char byte = 'x';
     struct sockaddr_in address = {.sin_family = AF_INET};
     /* Cut down to an int, the last one would be standard output. */
-    const intptr_t handles[] = {-1, 1000000, ((intptr_t)1 << 32) + 1};
+    const intptr_t handles[] = {-1, 1000000,
+                                (intptr_t)(sizeof(intptr_t) > 4 ? (INT64_C(1) << 32) + 1 : -2)};
     for (int i = 0; i < 3; i++) {
         intptr_t handle = handles[i];
         is(net->recv(NULL, handle, &byte, 1, 0), -EBADF);

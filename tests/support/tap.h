@@ -35,6 +35,8 @@ void tap_each_failure(void (*fn)(void *arg), void *arg);
 
 /* Leaves the program: nothing here can be tested. */
 _Noreturn void tap_skip_all(const char *reason);
+/* `usual`, or fewer on machines (an emulator, a sanitizer) that CTRIO_MOST says are too slow. */
+size_t tap_most(size_t usual);
 /* The running test does not apply here; returns, and so should the test. */
 void skip(const char *reason);
 /* A line of explanation. */

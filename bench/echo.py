@@ -91,8 +91,9 @@ def start_impl(setting: Setting, stack: ExitStack, impl: Impl) -> Pair:
     for variant, command in servers.items():
         try:
             pair = start_pair(setting, stack, impl.label, command, variant)
-            costs = [pair.slice(QUICK_SLICE_MS)["value"] for _ in range(TRIAL_SLICES)]
-            trials.append((min(costs), pair))
+            found = [pair.slice(QUICK_SLICE_MS) for _ in range(TRIAL_SLICES)]
+            busy = [each for each in found if each["busy"] >= BUSY_MIN]
+            trials.append((min(each["value"] for each in busy or found), pair))
         except ChildError as error:
             problem = error
     if not trials:

@@ -142,6 +142,15 @@ def write_json(
     path.write_text(json.dumps(document, indent=1) + "\n")
 
 
+def is_far_short(result: Result, ours: str) -> bool:
+    """Whether it misses a goal by more than a quarter, or gave no figure for one."""
+    for goal in result.row.goals:
+        found = result.measured(ours, goal)
+        if ours in result.failures or found is None or found.middle > goal.most * 1.25:
+            return True
+    return False
+
+
 def count_short(results: list[Result], setting: Setting) -> int:
     """How many rows miss a goal of theirs."""
     ours = setting.ours.label

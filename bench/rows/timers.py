@@ -13,7 +13,7 @@ from slices import Row, Slice, Watch
 ROW = Row(
     "timers, 100k sleepers, a sleep",
     "us",
-    rounds=2,
+    rounds=3,
     size=100_000,
     quick_size=20_000,
 )

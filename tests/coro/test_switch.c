@@ -1,5 +1,6 @@
 /* test_switch.c - what survives a switch of stacks, and what a fresh stack looks like. */
 #include "coro/fiber.h"
+#include "coro/stack.h"
 #include "tap.h"
 #include <math.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@ static void start(int i, void (*entry)(void *arg), void *arg)
 {
     stacks[i] = malloc(SIZE + 64);
     lows[i] = (char *)(((uintptr_t)stacks[i] + 63) & ~(uintptr_t)63);
+    ctrio__memory_native.announce(lows[i], lows[i] + SIZE - 64);
     ctrio__fiber_init(&fibers[i], lows[i], SIZE - 64, entry, arg);
 }
 

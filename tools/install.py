@@ -18,7 +18,7 @@ WHOLE = "-ffat-lto-objects"
 
 
 def optimizes_whole(compiler: str) -> bool:
-    """Whether objects can hold both what the linker optimizes as one, and plain code."""
+    """Whether objects can hold plain code beside what the linker optimizes as one."""
     flags = ["-flto", WHOLE, "-Werror", "-x", "c", "-c", os.devnull, "-o", os.devnull]
     quiet = {"stderr": subprocess.DEVNULL}
     return subprocess.call([*compiler.split(), *flags], **quiet) == 0  # type: ignore[call-overload]

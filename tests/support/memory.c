@@ -1,18 +1,20 @@
 /* memory.c - malloc with the size in front, so that what lives can be summed.
  *
  * SQLite's loop: run a test, fail its first allocation, then its second, until it runs untouched.
- * Not for several threads: what the tests' threads need they take from malloc. */
+ * Threads may allocate too: then which call fails is not the same each time, but the sum is right.
+ */
 #include "memory.h"
 #include "base/alloc.h"
 #include <stdalign.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 struct block {
     alignas(max_align_t) size_t size;
 };
 
-static size_t calls, failing, live;
-static bool failed, exempt;
+static _Atomic size_t calls, failing, live;
+static atomic_bool failed, exempt;
 
 static void *resize(void *self, void *old, size_t size)
 {

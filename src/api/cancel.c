@@ -80,6 +80,29 @@ static int refuse_close(const struct ctrio_cancel_scope *scope, const struct ctr
     return 0;
 }
 
+/* The main task's stack is the thread's, whose end we do not know: near enough will do. */
+static bool on_dead_stack(const struct ctrio__fiber *fiber, const void *at)
+{
+    enum { NEAR = 8 << 20 };
+    const char *here = __builtin_frame_address(0), *there = at;
+    if (there >= here)
+        return false;
+    return fiber->low != NULL ? there >= fiber->low : here - there < NEAR;
+}
+
+void ctrio__refuse_left_open(const struct ctrio__c_task *self)
+{
+    const struct ctrio_cancel_scope *scope = self->task.scope;
+    if (scope == NULL || scope->owner != &self->task)
+        return;
+    if (scope->magic != CTRIO__SCOPE_MAGIC && scope->magic != CTRIO__NURSERY_SCOPE_MAGIC)
+        return;
+    if (on_dead_stack(&self->u.life.fiber, scope))
+        ctrio__die("task %s has ended without closing the %s opened at %s",
+                   ctrio__task_name(&self->task),
+                   scope->magic == CTRIO__SCOPE_MAGIC ? "scope" : "nursery", scope->opened_at);
+}
+
 int ctrio__c_scope_ended(struct ctrio_cancel_scope *scope)
 {
     struct ctrio__reason *reason = scope->reason;

@@ -78,15 +78,21 @@ static void close_loop(struct ctrio__c_run *run)
     ctrio__stack_pool_close(&run->loop_stacks);
 }
 
-/* A result >= 0 is the main function's own. */
+/* A result >= 0 is the main function's own.  What ended the run from outside of the main task (a
+ * system task's failure) comes before what that one came to: it was cancelled by it. */
 static int live(struct ctrio__c_run *run)
 {
     int result = ctrio__c_run_start(run);
     if (result < 0)
         return result;
     ctrio__c_run_live(run);
-    result = run->run.main_outcome.code;
-    return result < 0 ? result : run->main_result;
+    const struct ctrio__outcome *main = &run->run.main_outcome, *fatal = &run->run.fatal;
+    ctrio__stories_push(ctrio__stories(), main->value);
+    if (fatal->code < 0) {
+        ctrio__stories_push(ctrio__stories(), fatal->value);
+        return ctrio_collapse(fatal->code);
+    }
+    return main->code < 0 ? main->code : run->main_result;
 }
 
 static int open_and_live(struct ctrio__c_run *run, struct ctrio__chooser *chooser)
@@ -161,7 +167,6 @@ int ctrio__c_run_on(struct ctrio__os *os, struct ctrio__chooser *chooser, ctrio_
     if (run->os != NULL) {
         init_main(run, name);
         result = open_and_live(run, chooser);
-        ctrio__stories_push(ctrio__stories(), run->run.main_outcome.value);
         ctrio__free(run->main.own_name);
     }
     if (run->native != NULL)

@@ -4,7 +4,7 @@
  * never runs user code but hooks, run-soon calls and steps of step tasks; these must not suspend.
  * A failure of the system that leaves the loop without events cannot be reported to anybody: stacks
  * cannot be unwound from outside.  It ends the program with a message. */
-#include "api/run.h"
+#include "api/scope.h"
 #include "kernel/loop.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -96,7 +96,7 @@ static void drive(struct ctrio__c_run *run)
         }
         trim_stacks(run);
     }
-    if (base->failed != 0)
+    if (base->failed != 0 && base->tasks_living != 0) /* else: a system task's, and all have gone */
         ctrio__die("the run is broken: %s", ctrio__code_text(base->failed));
 }
 
@@ -118,6 +118,7 @@ static int main_fn(void *arg)
     if (run->interrupted)
         ctrio__scope_cancel(&run->main_scope, &ctrio__reason_interrupt);
     run->main_result = run->user_fn(run->user_arg);
+    ctrio__refuse_left_open(&run->main);
     io.code = run->main_result < 0 ? run->main_result : 0;
     ctrio__scope_close(&run->main_scope, &run->main.task, &io);
     if (run->interrupted && (io.code == 0 || io.code == CTRIO_CANCELLED))

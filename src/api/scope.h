@@ -13,6 +13,9 @@ void ctrio__c_scope_open(struct ctrio_cancel_scope *scope, struct ctrio__c_task 
                          uint32_t magic);
 /* Open, and where it was opened. */
 bool ctrio__c_scope_is_open(const struct ctrio_cancel_scope *scope);
+/* The function of the task has returned: ends the program if it has left a scope or a nursery open
+ * on its stack, whose memory is not theirs any more. */
+void ctrio__refuse_left_open(const struct ctrio__c_task *self);
 /* The kernel has closed it.  CTRIO_MISUSE: it had been given a bad deadline. */
 int ctrio__c_scope_ended(struct ctrio_cancel_scope *scope);
 #endif

@@ -4,7 +4,7 @@
  * start, so that a task which was started can run.  Its memory outlives it while one of its nodes
  * is part of a story. */
 #include "api/task.h"
-#include "api/run.h"
+#include "api/scope.h"
 #include "base/alloc.h"
 #include "kernel/nursery.h"
 
@@ -88,6 +88,7 @@ static struct ctrio__outcome final_outcome(struct ctrio__c_task *self, int resul
 void ctrio__c_task_body(struct ctrio__c_task *self)
 {
     int result = self->u.life.fn(self->u.life.arg);
+    ctrio__refuse_left_open(self);
     struct ctrio__outcome final = final_outcome(self, result);
     ctrio__stories_drop(&self->u.life.stories);
     *self->u.life.io = final;

@@ -37,4 +37,13 @@ int front_child(int (*fn)(void *arg), void *arg, char *text, size_t size);
 
 /* A user's task that sleeps until it is cancelled. */
 int front_sleeper(void *arg);
+/* A test that is a main task: it checks as it goes, and gives 0. */
+#define MAIN_TEST(name)                                                                            \
+    static int name##_main(void *arg);                                                             \
+    static void name(void)                                                                         \
+    {                                                                                              \
+        is(front_run(name##_main, NULL), 0);                                                       \
+    }                                                                                              \
+    static int name##_main(__attribute__((unused)) void *arg)
+
 #endif

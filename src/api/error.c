@@ -183,6 +183,7 @@ int ctrio_error_restore(struct ctrio_error *error)
     if (error == NULL)
         return 0;
     int code = error->code;
-    ctrio__stories_push(ctrio__stories(), error);
+    if (!error->bare) /* there is one a thread: it cannot wait among the stories */
+        ctrio__stories_push(ctrio__stories(), error);
     return code;
 }

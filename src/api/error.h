@@ -23,6 +23,7 @@ struct ctrio_error {
     bool and_cancelled; /* a group from which Cancelled leaves were taken */
     bool own_name;      /* task_name is ours to free */
     bool bare;          /* the thread's own, for when there is no memory: not freed */
+    bool apart;         /* a group that is being taken apart: `twin` is meaningful */
 };
 
 /* The next one in preorder below `root`, children first; NULL: that was the last. */

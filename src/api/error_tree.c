@@ -87,16 +87,30 @@ static void append(struct ctrio_error ***tail, struct ctrio_error *parent,
     *tail = &child->next;
 }
 
+static void take_apart(struct ctrio_error *group, struct ctrio_error *twin)
+{
+    group->apart = true;
+    group->twin = twin;
+}
+
+static void put_together(struct ctrio_error *error)
+{
+    if (error->apart)
+        error->text = NULL; /* a group has none */
+    error->apart = false;
+}
+
 /* Keeps what is not a leaf of that code, nor a group that has become empty. */
 static void strip_group(struct ctrio_error *group, int code)
 {
     struct ctrio_error *child = group->children, **tail = &group->children;
     group->children = NULL;
-    group->text = NULL;
     while (child != NULL) {
         struct ctrio_error *next = child->next;
-        bool emptied = child->code == CTRIO_GROUP && child->children == NULL && child->text == NULL;
-        if (child->code == code || emptied)
+        bool emptied = child->apart && child->children == NULL;
+        bool leaf = !child->apart;
+        put_together(child);
+        if (emptied || (leaf && child->code == code))
             ctrio_error_free(child);
         else
             append(&tail, group, child);
@@ -113,7 +127,7 @@ int ctrio_except(int code, int which)
         struct ctrio_error *work = NULL;
         struct ctrio_error *at = code != which ? root : NULL;
         for (; at != NULL; at = next_group(at, root)) {
-            at->twin = work;
+            take_apart(at, work);
             work = at;
         }
         while (work != NULL) {
@@ -121,6 +135,8 @@ int ctrio_except(int code, int which)
             strip_group(work, which);
             work = outer;
         }
+        if (root != NULL)
+            put_together(root);
         if (code == which || root->children == NULL) {
             ctrio_error_free(root);
             return 0;
@@ -140,13 +156,13 @@ static int make_twins(struct ctrio_error *root, struct ctrio_error **work)
             while (*work != NULL) {
                 struct ctrio_error *made = *work;
                 *work = made->next;
-                made->twin->text = NULL;
+                put_together(made->twin);
                 ctrio__free(made);
             }
             return -ENOMEM;
         }
-        twin->twin = at;
-        at->twin = twin;
+        take_apart(twin, at);
+        take_apart(at, twin);
         twin->next = *work;
         *work = twin;
     }
@@ -162,9 +178,9 @@ static void split_group(struct ctrio_error *group, struct ctrio_error *twin, int
     twin->and_cancelled = group->and_cancelled;
     while (child != NULL) {
         struct ctrio_error *next = child->next;
-        if (child->code == CTRIO_GROUP && child->twin != NULL) {
+        if (child->apart) {
             struct ctrio_error *other = child->twin;
-            child->text = NULL;
+            put_together(child);
             if (other->children != NULL)
                 append(&match, twin, other);
             else
@@ -203,10 +219,10 @@ int ctrio_error_split(struct ctrio_error *error, int code, struct ctrio_error **
         work = twin->next;
         twin->next = NULL;
         struct ctrio_error *group = twin->twin;
-        twin->text = NULL;
+        put_together(twin);
         split_group(group, twin, code);
     }
-    error->text = NULL;
+    put_together(error);
     CTRIO_ASSERT(twin != NULL);
     *match = twin->children != NULL ? twin : NULL;
     *rest = error->children != NULL ? error : NULL;

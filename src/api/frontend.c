@@ -65,7 +65,8 @@ static bool is_cancelled(const struct ctrio__failure *failure)
     return failure->outcome.code == CTRIO_CANCELLED;
 }
 
-/* Without memory for a node the group is what its first failure is. */
+/* Without memory for a node the group is what its first failure is.  Of misuse the story goes to
+ * the task right here: as a result of an op its value would be a text. */
 static struct ctrio__outcome first_alone(struct ctrio__nursery *nursery)
 {
     struct ctrio__outcome first = {CTRIO_CANCELLED, NULL};
@@ -75,6 +76,10 @@ static struct ctrio__outcome first_alone(struct ctrio__nursery *nursery)
             first = failure->outcome;
         else
             outcome_drop(&failure->outcome);
+    }
+    if (first.code == CTRIO_MISUSE) {
+        ctrio__stories_push(ctrio__stories(), first.value);
+        first.value = NULL;
     }
     return first;
 }
@@ -174,6 +179,12 @@ static void reason_free(struct ctrio__reason *reason)
     (void)reason; /* ours are static */
 }
 
+/* Closed, or left behind by a task that has ended: nobody will fold what is on it. */
+static void nursery_release(struct ctrio__nursery *nursery)
+{
+    ctrio__nursery_lose_results(nursery);
+}
+
 /* The run is given up, and the stack that it lies on with it. */
 static void scope_release(struct ctrio_cancel_scope *scope)
 {
@@ -213,7 +224,7 @@ static void op_free(struct ctrio_task *task)
 #define SHARED                                                                                     \
     .adopt = adopt, .group = group, .strip_cancelled = strip_cancelled, .misnested = misnested,    \
     .reason_make = reason_make, .reason_free = reason_free, .outcome_drop = outcome_drop,          \
-    .scope_release = scope_release, .lot_broken = lot_broken
+    .nursery_release = nursery_release, .scope_release = scope_release, .lot_broken = lot_broken
 
 const struct ctrio__frontend ctrio__c_frontend = {
     .name = "c", .resume = ctrio__c_resume, .task_free = task_free, SHARED};

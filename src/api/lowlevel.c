@@ -63,14 +63,23 @@ int ctrio_wait_task_rescheduled(ctrio_abort_fn *abort_fn, void *arg)
     return ctrio__await(self, &wait.op.op);
 }
 
+/* Look-ups wait in the same way, but not for the user. */
+static bool waits_for_user(const struct ctrio_task *task)
+{
+    if (!ctrio__stackful(task) || !ctrio__task_waits(task))
+        return false;
+    const struct ctrio__op *op = ctrio__c_task_of(task)->u.life.op;
+    if (op == NULL || op->kind != &ctrio__wait_kind)
+        return false;
+    return ctrio__container(op, struct ctrio__wait_op, op)->abort_fn == ask_user;
+}
+
 int ctrio_reschedule(struct ctrio_task *task, int result)
 {
     struct ctrio__c_run *run = ctrio__c_current;
     if (run == NULL || task->run != &run->run)
         return ctrio__fail(CTRIO_MISUSE, "a task is woken from its own run's thread");
-    if (!ctrio__stackful(task) || !ctrio__task_waits(task) ||
-        ctrio__c_task_of(task)->u.life.op == NULL ||
-        ctrio__c_task_of(task)->u.life.op->kind != &ctrio__wait_kind)
+    if (!waits_for_user(task))
         return ctrio__fail(CTRIO_MISUSE, "this task does not wait to be rescheduled");
     ctrio__task_wake(task, result == CTRIO_CANCELLED ? CTRIO_MISUSE : result, NULL);
     return 0;

@@ -36,12 +36,14 @@ void ctrio_set_task_name(const char *format, ...)
     va_list args;
     if (self == NULL)
         return;
+    char text[LONGEST]; /* the old name may be among the arguments */
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
     char *name = self->own_name != NULL ? self->own_name : ctrio__alloc(LONGEST);
     if (name == NULL)
         return; /* it keeps its old one */
-    va_start(args, format);
-    vsnprintf(name, LONGEST, format, args);
-    va_end(args);
+    memcpy(name, text, sizeof text);
     self->own_name = name;
     self->name = name;
 }

@@ -38,13 +38,10 @@ static int refuse_close(const struct ctrio_nursery *nursery, const struct ctrio_
     return 0;
 }
 
-int ctrio_nursery_close(struct ctrio_nursery *nursery, int result)
+/* Waits, and folds; whoever closes a nursery has nothing to wait for any more. */
+static int close_innermost(struct ctrio_nursery *nursery, struct ctrio__c_task *self, int result)
 {
-    struct ctrio__c_task *self = ctrio__self();
     struct ctrio__nursery_close_op op;
-    int refused = refuse_close(nursery, self);
-    if (refused < 0)
-        return refused;
     struct ctrio__outcome io = {result < 0 ? result : 0, NULL};
     if (result < 0 && result != CTRIO_CANCELLED)
         io.value = ctrio__stories_take(ctrio__stories(), result);
@@ -59,14 +56,48 @@ int ctrio_nursery_close(struct ctrio_nursery *nursery, int result)
     return bad < 0 ? bad : result < 0 ? 0 : result;
 }
 
+static struct ctrio_nursery *innermost(const struct ctrio__c_task *self)
+{
+    struct ctrio__nursery *core =
+        ctrio__container(self->task.nurseries.prev, struct ctrio__nursery, sibling);
+    return ctrio__container(core, struct ctrio_nursery, core);
+}
+
+/* Those that were opened inside and are still open go first, children and all: their frames may be
+ * gone before anybody closes them. */
+static int close_inside(struct ctrio_nursery *nursery, struct ctrio__c_task *self, int result)
+{
+    static const char text[] = "a nursery was closed while one that was opened in it is still open";
+    while (innermost(self) != nursery) {
+        int lost = close_innermost(innermost(self), self, ctrio__fail(CTRIO_MISUSE, text));
+        result = lost < 0 ? ctrio__fail(CTRIO_MISUSE, text) : result;
+    }
+    return result;
+}
+
+int ctrio_nursery_close(struct ctrio_nursery *nursery, int result)
+{
+    struct ctrio__c_task *self = ctrio__self();
+    int refused = refuse_close(nursery, self);
+    if (refused < 0)
+        return refused;
+    if (innermost(self) == nursery)
+        return close_innermost(nursery, self, result);
+    result = close_inside(nursery, self, result);
+    return ctrio_collapse(close_innermost(nursery, self, result));
+}
+
 /* --- starting -------------------------------------------------------------------------------- */
 
 static int fail_spawn(struct ctrio_nursery *nursery, int code)
 {
     struct ctrio__outcome failure = {code, NULL};
-    if (!ctrio__list_linked(&nursery->spawn.link))
-        ctrio__nursery_add_failure(&nursery->core, &nursery->spawn, &failure, CTRIO__CHILD_FAILED,
-                                   nursery->core.parent);
+    if (ctrio__list_linked(&nursery->spawn.link))
+        return code;          /* the first one counts */
+    if (code == CTRIO_MISUSE) /* what was noted just now */
+        failure.value = ctrio__stories_take(ctrio__stories(), code);
+    ctrio__nursery_add_failure(&nursery->core, &nursery->spawn, &failure, CTRIO__CHILD_FAILED,
+                               nursery->core.parent);
     return code;
 }
 
@@ -102,6 +133,10 @@ static int refuse_young_arg(const struct ctrio_nursery *nursery, const void *arg
     const char *here = __builtin_frame_address(0), *at = arg;
     if (self == NULL || nursery->core.parent != &self->task)
         return 0;
+    const struct ctrio__fiber *fiber = &self->u.life.fiber;
+    if (fiber->low != NULL &&
+        (nursery->opened_frame < fiber->low || nursery->opened_frame >= fiber->low + fiber->size))
+        return 0; /* opened on another stack: see call.c */
     if (at > here && at < nursery->opened_frame)
         return ctrio__fail(CTRIO_MISUSE,
                            "`arg` lies in a frame that ends before the nursery does: use "
@@ -171,7 +206,8 @@ static void start_spawn(struct ctrio__start_op *op, struct ctrio_task *task,
     *io = (struct ctrio__outcome){result, NULL};
 }
 
-/* The old nursery had one child: what it failed with is the result, not a group of it. */
+/* The old nursery had one child: what it failed with is the result, not a group of it.  The story
+ * is the waiting task's from here on; a value beside CTRIO_MISUSE would be a text (op.h). */
 static void start_unwrap(struct ctrio__start_op *op, struct ctrio__outcome *io)
 {
     struct ctrio_error *group = io->value;
@@ -181,7 +217,8 @@ static void start_unwrap(struct ctrio__start_op *op, struct ctrio__outcome *io)
     struct ctrio_error *only = group->children;
     group->children = NULL;
     only->parent = NULL;
-    *io = (struct ctrio__outcome){only->code, only};
+    *io = (struct ctrio__outcome){only->code, NULL};
+    ctrio__stories_push(ctrio__stories(), only);
     ctrio_error_free(group);
 }
 

@@ -117,7 +117,7 @@ int ctrio_read_frame(struct ctrio_reader *reader, size_t prefix_size, char **dat
 int ctrio_read_some(struct ctrio_reader *reader, void *buffer, size_t size)
 {
     size_t waiting = reader->end - reader->start;
-    if (waiting == 0)
+    if (waiting == 0 || size == 0) /* no room at all is refused there */
         return ctrio_receive_some(reader->stream, buffer, size);
     if (waiting > size)
         waiting = size;

@@ -58,7 +58,13 @@ enum ctrio__step ctrio__step_resume(struct ctrio_task *task, struct ctrio__outco
         return CTRIO__PARKED;
     }
     ctrio__task_withdraw(task);
-    io->code = result < 0 ? result : 0;
+    if (result == CTRIO_CANCELLED && !ctrio__task_cancel_pending(task))
+        result = ctrio__fail(CTRIO_MISUSE, "the step returned CTRIO_CANCELLED, but nobody has "
+                                           "cancelled its task");
+    if (result < 0)
+        *io = (struct ctrio__outcome){result, NULL};
+    if (result < 0 && result != CTRIO_CANCELLED) /* steps have no stories of their own */
+        io->value = ctrio__stories_take(ctrio__stories(), result);
     return CTRIO__DONE;
 }
 

@@ -203,14 +203,18 @@ int ctrio_send_eof(struct ctrio_stream *stream)
     if (stream->sending)
         return CTRIO_BUSY_RESOURCE;
     struct ctrio__os *os = self->task.run->os;
+    stream->sending = true;
+    stream->calls++;
     result = ctrio_checkpoint();
-    if (result < 0 || stream->closed)
-        return result < 0 ? result : CTRIO_CLOSED_RESOURCE;
-    stream->send_broken = true;
-    result = os->net->shutdown(os, stream->socket.handle, SHUT_WR);
+    if (result >= 0 && stream->closed)
+        result = CTRIO_CLOSED_RESOURCE;
+    if (result >= 0) {
+        stream->send_broken = true;
+        result = os->net->shutdown(os, stream->socket.handle, SHUT_WR);
+    }
     if (result == -ENOTCONN) /* the peer has reset it meanwhile */
         result = CTRIO_BROKEN_RESOURCE;
-    return ctrio__stream_result(result);
+    return end_send(stream, self, 0, result);
 }
 
 /* --- the end --------------------------------------------------------------------------------- */

@@ -230,6 +230,13 @@ void ctrio__nursery_close_op_init(struct ctrio__nursery_close_op *op,
     ctrio__op_init(&op->op, &ctrio__nursery_close_kind, nursery);
 }
 
+void ctrio__nursery_lose_results(struct ctrio__nursery *nursery)
+{
+    CTRIO_ASSERT(nursery->closed);
+    nursery->results_lost = true;
+    drop_failures(nursery, nursery->scope->frontend);
+}
+
 void ctrio__nursery_forget(struct ctrio__nursery *nursery)
 {
     CTRIO_ASSERT(!nursery->parent_waiting);

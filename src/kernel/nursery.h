@@ -23,6 +23,9 @@ void ctrio__nursery_check_closed(struct ctrio__nursery *nursery);
  * still holds are dropped.  Its scope is still there. */
 void ctrio__nursery_forget(struct ctrio__nursery *nursery);
 
+/* Its task has left it behind: what its children failed and will fail with is dropped. */
+void ctrio__nursery_lose_results(struct ctrio__nursery *nursery);
+
 /* Waits for every child, then folds: 0, or the group of all failures; then closes the scope with
  * it.  The first step's *io is what the body came to. */
 struct ctrio__nursery_close_op {

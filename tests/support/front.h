@@ -32,6 +32,10 @@ void front_stories_may_lack(void);
 /* Drops the stories of whoever runs. */
 void front_forget(void);
 
+/* For tests that look names up: a worker thread may end, and free what it has, after the run.  At
+ * the end of the test, when nothing else is left. */
+void front_wait_for_threads(void);
+
 /* fn(arg) in a child process: its wait status; what it wrote to stderr, cut to `size`. */
 int front_child(int (*fn)(void *arg), void *arg, char *text, size_t size);
 

@@ -200,42 +200,44 @@ static int wait_out(struct ctrio__c_task *self, int result)
     return ctrio_sleep(pause);
 }
 
-static int take(struct ctrio__c_task *self, struct ctrio_listener *listener, intptr_t handle,
-                struct ctrio_stream **stream)
+/* One attempt.  *room: the stream for it, made before the connection is taken out of the backlog:
+ * without memory it had better wait there. */
+static int accept_into(struct ctrio__c_task *self, struct ctrio_listener *listener, size_t i,
+                       struct ctrio_stream **room)
 {
-    struct ctrio__os *os = self->task.run->os;
-    ctrio__tcp_configure(os, handle, &listener->options);
-    *stream = ctrio__stream_new(handle);
-    if (*stream != NULL)
-        return 0;
-    os->net->close(os, handle);
-    return -ENOMEM;
+    struct ctrio__accept_op op;
+    if (*room == NULL)
+        *room = ctrio__stream_new(-1);
+    if (*room == NULL)
+        return -ENOMEM;
+    ctrio__accept_init(&op, &listener->sockets[i]);
+    int result = ctrio__await(self, &op.head.base.op);
+    if (result < 0)
+        return result;
+    ctrio__tcp_configure(self->task.run->os, op.accepted, &listener->options);
+    ctrio__socket_init(&(*room)->socket, op.accepted);
+    return 0;
 }
 
 int ctrio__listener_accept(struct ctrio_listener *listener, size_t i, struct ctrio_stream **stream)
 {
     struct ctrio__c_task *self = ctrio__self();
-    int result;
+    struct ctrio_stream *room = NULL;
+    int result = CTRIO_WOULD_BLOCK;
     listener->calls++;
-    for (;;) {
-        struct ctrio__accept_op op;
-        if (listener->closed) {
-            result = CTRIO_CLOSED_RESOURCE;
-            break;
-        }
-        ctrio__accept_init(&op, &listener->sockets[i]);
-        result = ctrio__await(self, &op.head.base.op);
-        if (result >= 0)
-            result = take(self, listener, op.accepted, stream);
+    while (result == CTRIO_WOULD_BLOCK) {
+        result = listener->closed ? CTRIO_CLOSED_RESOURCE : accept_into(self, listener, i, &room);
         if (is_short(result))
             result = wait_out(self, result);
-        else if (!is_peers(result))
+        else if (result == 0)
             break;
-        else
-            result = 0;
-        if (result < 0)
-            break;
+        if (result == 0 || is_peers(result))
+            result = CTRIO_WOULD_BLOCK; /* the next one */
     }
+    if (result == 0)
+        *stream = room;
+    else
+        ctrio__free(room);
     leave(listener);
     return result;
 }

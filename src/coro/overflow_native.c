@@ -31,7 +31,8 @@ static void report(const struct ctrio__overflow_watch *watch)
         "ctrio_call_on_stack()\n");
 }
 
-/* What was in force before comes back, and the fault happens again under it. */
+/* What was in force before comes back, and the fault happens again under it; a signal that somebody
+ * sent has to be sent again. */
 static void handle(int number, siginfo_t *info, void *context)
 {
     const struct ctrio__overflow_watch *watch = watched;
@@ -42,6 +43,8 @@ static void handle(int number, siginfo_t *info, void *context)
         address < low + size)
         report(watch);
     sigaction(number, &before[number == SIGBUS], NULL);
+    if (info->si_code <= 0)
+        raise(number);
 }
 
 static void install(void)

@@ -119,6 +119,8 @@ struct ctrio__stack *ctrio__stack_take(struct ctrio__stack_pool *pool)
     pool->cached_count--;
     if (pool->cached_count < pool->cached_least)
         pool->cached_least = pool->cached_count;
+    if (pool->cached_count < pool->clean)
+        pool->clean = pool->cached_count;
     return stack;
 }
 
@@ -132,20 +134,30 @@ void ctrio__stack_give(struct ctrio__stack_pool *pool, struct ctrio__stack *stac
     ctrio__stack_release_promise(pool);
 }
 
+static void discard(struct ctrio__stack_pool *pool, const struct ctrio__stack *stack)
+{
+    char *from = stack->guard == CTRIO__GUARD_CANARY ? stack->low + pool->page : stack->low;
+    char *to = stack->top - (uintptr_t)stack->top % pool->page;
+    if (to > from)
+        pool->calls->discard(from, (size_t)(to - from));
+}
+
 /* The oldest of the cache lie at its end.  Their top page stays, as the descriptor is in it. */
 void ctrio__stack_trim(struct ctrio__stack_pool *pool)
 {
-    size_t unused = pool->cached_least, keep = pool->cached_count - unused / 2;
-    struct ctrio__stack *stack = pool->cached;
-    for (size_t i = 0; i < keep && stack != NULL; i++)
-        stack = stack->next;
-    for (; stack != NULL; stack = stack->next) {
-        char *from = stack->guard == CTRIO__GUARD_CANARY ? stack->low + pool->page : stack->low;
-        char *to = stack->top - (uintptr_t)stack->top % pool->page;
-        if (to > from)
-            pool->calls->discard(from, (size_t)(to - from));
-    }
+    size_t unused = pool->cached_least;
+    size_t dirty = unused > pool->clean ? unused - pool->clean : 0;
+    size_t count = dirty - dirty / 2;
     pool->cached_least = pool->cached_count;
+    if (count == 0)
+        return;
+    CTRIO_ASSERT(pool->clean + count <= pool->cached_count);
+    const struct ctrio__stack *stack = pool->cached;
+    for (size_t keep = pool->cached_count - pool->clean - count; keep > 0; keep--)
+        stack = stack->next;
+    for (size_t i = 0; i < count; i++, stack = stack->next)
+        discard(pool, stack);
+    pool->clean += count;
 }
 
 void ctrio__stack_pool_close(struct ctrio__stack_pool *pool)

@@ -45,9 +45,10 @@ struct ctrio__stack_pool {
     size_t page;
     struct ctrio__stack *cached;       /* last used first */
     size_t cached_count, cached_least; /* and the fewest since the last trim */
-    size_t promised;                   /* <= mapped */
-    size_t mapped;                     /* stacks there is address space for */
-    size_t protections;                /* guards made by mprotect */
+    size_t clean;       /* at the end of the cache: discarded since they were last used */
+    size_t promised;    /* <= mapped */
+    size_t mapped;      /* stacks there is address space for */
+    size_t protections; /* guards made by mprotect */
     struct ctrio__stack_piece *pieces;
     size_t piece_count, piece_capacity;
     size_t fresh;            /* index of the first piece that is not used up */
@@ -66,7 +67,8 @@ void ctrio__stack_release_promise(struct ctrio__stack_pool *pool);
 struct ctrio__stack *ctrio__stack_take(struct ctrio__stack_pool *pool);
 /* The promise goes with it. */
 void ctrio__stack_give(struct ctrio__stack_pool *pool, struct ctrio__stack *stack);
-/* Discards the memory of half of those that nobody has needed since the last call. */
+/* Discards the memory of half of those that nobody has needed since the last call and that still
+ * have any. */
 void ctrio__stack_trim(struct ctrio__stack_pool *pool);
 /* Nobody is on any of them any more. */
 void ctrio__stack_pool_close(struct ctrio__stack_pool *pool);

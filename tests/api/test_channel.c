@@ -138,8 +138,13 @@ static int while_waiting(ctrio_task_fn *fn, void (*then)(void), int *told)
     int result = ctrio_start_soon(&nursery, fn, told);
     if (result == 0)
         result = ctrio_wait_all_tasks_blocked(0);
-    then();
-    return ctrio_collapse(front_saw(ctrio_nursery_close(&nursery, result)));
+    bool waiting = result == 0; /* else it may not even have begun */
+    if (waiting)
+        then();
+    result = ctrio_collapse(front_saw(ctrio_nursery_close(&nursery, result)));
+    if (!waiting)
+        then();
+    return result;
 }
 
 static void close_out(void)

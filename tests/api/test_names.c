@@ -3,6 +3,7 @@
 #include <ctrio/lowlevel.h>
 #include <ctrio/sync.h>
 #include <ctrio/testing.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -144,6 +145,31 @@ static void outside_of_a_run_there_is_nothing_to_dump(void)
     ctrio_set_task_name("nobody");
 }
 
+static int asks_for_a_dump(void *arg)
+{
+    (void)arg;
+    ctrio_set_task_name("asker");
+    raise(SIGUSR1);
+    raise(SIGUSR1); /* one of two that come at once may be lost, and no more */
+    int result = ctrio_checkpoint();
+    return result < 0 ? result : ctrio_checkpoint();
+}
+
+static int run_with_dump(void *arg)
+{
+    struct ctrio_run_options options = {.dump_signal = SIGUSR1};
+    (void)arg;
+    return ctrio_run(asks_for_a_dump, NULL, &options);
+}
+
+static void a_signal_asks_for_a_dump(void)
+{
+    memset(text, 0, sizeof text);
+    is(front_child(run_with_dump, NULL, text, sizeof text), 0);
+    const char *first = strstr(text, "task asker: runnable\n");
+    ok(first != NULL);
+}
+
 static int deep_nursery(void *arg)
 {
     int depth = *(int *)arg - 1;
@@ -173,5 +199,5 @@ MAIN_TEST(ten_thousand_nested_nurseries_are_dumped_and_closed)
 TAP_MAIN(TEST(a_task_is_named_after_its_function_and_may_be_renamed),
          TEST(the_dump_is_a_tree_of_tasks_nurseries_and_scopes),
          TEST(the_dump_says_what_is_cancelled_and_shielded),
-         TEST(outside_of_a_run_there_is_nothing_to_dump),
+         TEST(outside_of_a_run_there_is_nothing_to_dump), BIG_TEST(a_signal_asks_for_a_dump),
          BIG_TEST(ten_thousand_nested_nurseries_are_dumped_and_closed))

@@ -1,5 +1,6 @@
 /* test_nursery.c - children, their failures, and start(). */
 #include "front.h"
+#include "memory.h"
 #include <ctrio/lowlevel.h>
 #include <ctrio/sync.h>
 #include <string.h>
@@ -332,6 +333,19 @@ MAIN_TEST(a_child_that_claims_to_be_cancelled_and_is_not_is_misuse)
     return 0;
 }
 
+MAIN_TEST(without_memory_for_a_group_the_only_failure_stands_for_it_with_its_story)
+{
+    struct ctrio_nursery nursery;
+    ctrio_nursery_open(&nursery);
+    int result = ctrio_fail(CTRIO_MISUSE, "told");
+    memory_fail_at(1);
+    result = ctrio_nursery_close(&nursery, result);
+    memory_fail_at(0);
+    is(result, CTRIO_MISUSE);
+    is(ctrio_error_message(result), "told");
+    return 0;
+}
+
 MAIN_TEST(ten_thousand_children_that_fail_at_once_are_one_group)
 {
     enum { MANY = 10000 };
@@ -366,4 +380,5 @@ TAP_MAIN(TEST(a_nursery_waits_for_its_children_and_gives_back_its_blocks_result)
          TEST(an_argument_in_a_frame_younger_than_the_nursery_is_refused),
          TEST(a_task_that_ends_with_a_nursery_open_is_misuse_and_its_children_are_cancelled),
          TEST(a_child_that_claims_to_be_cancelled_and_is_not_is_misuse),
+         BIG_TEST(without_memory_for_a_group_the_only_failure_stands_for_it_with_its_story),
          BIG_TEST(ten_thousand_children_that_fail_at_once_are_one_group))

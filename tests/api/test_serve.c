@@ -35,6 +35,7 @@ static ctrio_task_fn *client;
 static int server_main(void *arg)
 {
     struct ctrio_nursery nursery;
+    struct ctrio_cancel_scope limit; /* a connection may have been dropped for want of memory */
     int result = wire_listen(&wire);
     if (result < 0) {
         wire_close(&wire);
@@ -42,7 +43,8 @@ static int server_main(void *arg)
     }
     ctrio_nursery_open(&nursery);
     result = ctrio_start_soon(&nursery, serves, &server_handler);
-    result = result == 0 ? client(arg) : result;
+    ctrio_fail_after(&limit, 100000);
+    result = ctrio_cancel_scope_close(&limit, result == 0 ? client(arg) : result);
     if (result == 0)
         ctrio_cancel(&nursery.scope);
     result = front_saw(ctrio_nursery_close(&nursery, result));

@@ -13,9 +13,10 @@ IN_VENV = build/venv/bin/python
 .DEFAULT_GOAL := help
 .PHONY: demo test bench conformance style asan coverage build install clean help
 
-demo: ## the main job on real input: a file server, its clients, and trio beside it (3 min first, then seconds)
-	@$(BOOTSTRAP) venv trio ctrio
+demo: ## the main job on real input: a file server, its clients, trio beside it, and a server in C (3 min first, then seconds)
+	@$(BOOTSTRAP) venv trio ctrio examples
 	@$(IN_VENV) tools/demo.py
+	@$(IN_VENV) tools/demo_c.py
 
 test: ## every suite; the last line sums them up (15 min)
 	@$(BOOTSTRAP) venv

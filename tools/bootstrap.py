@@ -510,7 +510,20 @@ def ensure_other(name: str, python: Python, *setup: str) -> Path:
     return venv
 
 
-STEPS = {"venv": ensure_venv, "trio": ensure_trio, "ctrio": ensure_ctrio}
+def ensure_examples() -> Path:
+    """The C programs of examples/, as whoever deploys them would build them."""
+    ensure_venv()
+    options = ["-Dpython=disabled", "-Dtests=false", "-Dexamples=true"]
+    release = ["-Dbuildtype=release", "-Doptimization=2"]
+    return meson_build("examples", *options, *release) / "examples/c"
+
+
+STEPS = {
+    "venv": ensure_venv,
+    "trio": ensure_trio,
+    "ctrio": ensure_ctrio,
+    "examples": ensure_examples,
+}
 
 
 def main() -> int:

@@ -262,6 +262,16 @@ def examples() -> Outcome | None:
     return pytest("examples", bootstrap.ensure_ctrio(), [folder])
 
 
+def examples_asan() -> Outcome | None:
+    """The C programs of examples/ under the sanitizers."""
+    files = sorted((TESTS / "examples").glob("test_c_*.py"))
+    if not files:
+        return None
+    programs = sanitized() / "examples/c"
+    venv = bootstrap.ensure_venv()
+    return pytest("examples-asan", venv, files, CTRIO_TEST_PROGRAMS=str(programs))
+
+
 def outside(folder: str) -> Outcome | None:
     """Tests of what users compile; they need pytest and compilers, and no ctrio."""
     if not any((TESTS / folder).glob("test_*.py")):
@@ -294,6 +304,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "harness": harness,
     "conformance": conformance,
     "examples": examples,
+    "examples-asan": examples_asan,
     "install": installed,
     "misuse": misuse,
 }

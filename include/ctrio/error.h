@@ -18,8 +18,8 @@ CTRIO_CHECKED int ctrio_fail(int code, const char *format, ...) CTRIO_PRINTF(2, 
 CTRIO_API const char *ctrio_error_message(int code);
 /* Prints the whole tree: messages, task names, where each task was started. */
 CTRIO_API void ctrio_error_print(int code, FILE *out);
-/* For the end of main(): prints a failure as "who: …" on stderr; the exit status (130 for
- * CTRIO_INTERRUPTED). */
+/* For the end of main(): prints a failure as "who: …" on stderr and drops all stories; the exit
+ * status (130 for CTRIO_INTERRUPTED). */
 CTRIO_API int ctrio_exit_status(int code, const char *who);
 /* Python's `except* which: pass`: `code` without its leaves `which`; 0 when nothing is left.  Works
  * on plain codes too.  Never allocates. */

@@ -20,8 +20,8 @@ struct ctrio_run_options {
     int dump_signal;         /* dumps the task tree to stderr on this signal; 0: none */
     bool leave_sigint;       /* do not turn SIGINT into CTRIO_INTERRUPTED */
     bool strict_checkpoints; /* Trio's cadence: every operation yields.  Else one that completes
-                                at once yields only after 100 of its kind, or 20 us since its
-                                task began to run; it always looks for a cancellation */
+                                at once yields only after 100 of its kind in a row, or 20 us
+                                since the first of them; it always looks for a cancellation */
     uint64_t reserved[8];
 };
 /* Runs `fn` as the main task and returns its result once every task of the run has exited.  SIGINT

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* A leaf may have children too: the others of a group that it speaks for. */
 static bool is_group(const struct ctrio_error *error)
@@ -274,9 +275,10 @@ int ctrio_collapse(int code)
 static void print_line(const struct ctrio_error *error, int depth, FILE *out)
 {
     static const int deepest = 40;
-    fprintf(out, "%*s%s", 2 * (depth < deepest ? depth : deepest), "", ctrio_error_text(error));
-    if (error->text != NULL && error->code != CTRIO_GROUP)
-        fprintf(out, " (%s)", ctrio__code_text(error->code));
+    const char *text = ctrio_error_text(error), *words = ctrio__code_text(error->code);
+    fprintf(out, "%*s%s", 2 * (depth < deepest ? depth : deepest), "", text);
+    if (error->code != CTRIO_GROUP && strstr(text, words) == NULL)
+        fprintf(out, " (%s)", words);
     if (error->task_name != NULL)
         fprintf(out, "  [%s]", error->task_name);
     fputc('\n', out);
@@ -309,5 +311,6 @@ int ctrio_exit_status(int code, const char *who)
         return EXIT_SUCCESS;
     fprintf(stderr, "%s: ", who);
     ctrio_error_print(code, stderr);
+    ctrio__stories_drop(ctrio__stories()); /* nobody will ask any more, but a leak checker */
     return code == CTRIO_INTERRUPTED ? 130 : EXIT_FAILURE;
 }

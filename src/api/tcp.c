@@ -196,6 +196,17 @@ static int run_race(struct race *race, size_t count, struct ctrio_stream **strea
     return result;
 }
 
+/* A race of one, without the tasks. */
+static int connect_only(struct ctrio_stream **stream, const struct ctrio_address *address,
+                        const char *host, uint16_t port, const struct ctrio_tcp_options *options)
+{
+    int result = ctrio_connect(stream, address, options);
+    if (result >= 0 || result == CTRIO_CANCELLED)
+        return result;
+    return ctrio_fail(result, "no connection to %s port %u: %s", host, port,
+                      ctrio__code_text(result));
+}
+
 int ctrio_open_tcp_stream(struct ctrio_stream **stream, const char *host, uint16_t port,
                           const struct ctrio_tcp_options *options)
 {
@@ -209,7 +220,7 @@ int ctrio_open_tcp_stream(struct ctrio_stream **stream, const char *host, uint16
     if (found < 0)
         return found;
     if (found == 1)
-        return ctrio_connect(stream, addresses, options);
+        return connect_only(stream, addresses, host, port, options);
     interleave(addresses, (size_t)found);
     for (int i = 0; i < found; i++) {
         race.attempts[i] = (struct attempt){.race = &race, .address = &addresses[i]};

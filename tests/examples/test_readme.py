@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import c_programs
 import pytest
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 EXAMPLE = ROOT / "examples" / "python" / "hello.py"
+EXAMPLE_IN_C = ROOT / "examples" / "c" / "hello.c"
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(ROOT.glob("bench/*.md")),
@@ -59,6 +61,15 @@ def test_the_readme_shows_the_example_as_it_is() -> None:
 
 def test_the_example_runs_as_the_readme_says() -> None:
     assert lines_of(*runner(), str(EXAMPLE)) == SAYS
+
+
+def test_the_readme_shows_the_example_in_c_as_it_is() -> None:
+    assert blocks(README, "c") == [EXAMPLE_IN_C.read_text(encoding="utf-8")]
+
+
+def test_the_example_in_c_prints_the_same() -> None:
+    said = lines_of(str(c_programs.folder() / EXAMPLE_IN_C.stem))
+    assert sorted(said) == sorted(SAYS)  # Soup and bread may come at once.
 
 
 def test_the_readme_tells_what_the_example_prints() -> None:

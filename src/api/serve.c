@@ -153,7 +153,7 @@ static int accept_connections(void *arg)
     const struct acceptor *acceptor = arg;
     struct server *server = acceptor->server;
     for (;;) {
-        struct ctrio_stream *stream;
+        struct ctrio_stream *stream = NULL;
         int result = ctrio_semaphore_acquire(&server->places);
         if (result < 0)
             return result;

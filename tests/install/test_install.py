@@ -91,6 +91,13 @@ def test_stripped_it_is_small(installed: Installed, tmp_path: Path) -> None:
     assert small.stat().st_size <= STRIPPED_AT_MOST
 
 
+def test_the_archive_is_plain_code_for_any_compiler(installed: Installed) -> None:
+    archive = installed.prefix / "lib/libctrio.a"
+    sections = subprocess.check_output(["objdump", "-h", str(archive)], text=True)
+    assert ".text" in sections
+    assert ".gnu.lto" not in sections
+
+
 def test_the_scripted_machine_is_not_in_it(installed: Installed) -> None:
     archive = installed.prefix / "lib/libctrio.a"
     members = subprocess.check_output(["ar", "t", str(archive)], text=True)

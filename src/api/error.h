@@ -6,8 +6,6 @@
 #define CTRIO_API_ERROR_H
 #include <ctrio/error.h>
 
-struct ctrio__c_task;
-
 struct ctrio_error {
     struct ctrio_error *next;     /* the next of its group; the next older story */
     struct ctrio_error *parent;   /* the group that it is in */
@@ -17,9 +15,9 @@ struct ctrio_error {
         const char *text;         /* NULL: the code's own words.  Static, or behind the node */
         struct ctrio_error *twin; /* of a group, and only while it is taken apart */
     };
-    const char *task_name;      /* who failed with it; NULL: not known.  See `own_name` */
-    struct ctrio__c_task *home; /* the task that it lies in; NULL: the heap */
+    const char *task_name; /* who failed with it; NULL: not known.  See `own_name` */
     int code;
+    uint8_t place;      /* 1 + its index in the nodes of the task that it lies in; 0: the heap */
     bool and_cancelled; /* a group from which Cancelled leaves were taken */
     bool own_name;      /* task_name is ours to free */
     bool bare;          /* the thread's own, for when there is no memory: not freed */

@@ -21,7 +21,7 @@ static struct ctrio_error *node_in(struct ctrio__c_task *task, int which)
     struct ctrio_error *node = &task->u.nodes[which];
     task->over = true;
     task->holds++;
-    *node = (struct ctrio_error){.home = task};
+    *node = (struct ctrio_error){.place = (uint8_t)(which + 1)};
     return node;
 }
 
@@ -42,7 +42,7 @@ static struct ctrio_error *leaf_of(struct ctrio__failure *failure)
     }
     if (task != NULL && leaf->task_name == NULL) {
         leaf->task_name = ctrio__task_name(task);
-        leaf->own_name = own != NULL && own->own_name != NULL && leaf->home == NULL;
+        leaf->own_name = own != NULL && own->own_name != NULL && leaf->place == 0;
         if (leaf->own_name)
             own->own_name = NULL; /* it goes with the story now */
     }

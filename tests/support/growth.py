@@ -52,15 +52,26 @@ def measure() -> Measures:
     return len(gc.get_objects()), references, sys.getallocatedblocks(), heap_in_use()
 
 
-def grown_since(before: Measures) -> list[int]:
-    return [after - earlier for earlier, after in zip(before, measure(), strict=True)]
+def difference(before: Measures, after: Measures) -> list[int]:
+    return [later - earlier for earlier, later in zip(before, after, strict=True)]
+
+
+def measuring() -> list[int]:
+    """What two measurements in a row find: themselves."""
+    before = measure()
+    return difference(before, measure())
 
 
 def growth(function: Callable[[], object], times: int) -> list[int]:
+    own = measuring()
     before = measure()
     for _ in range(times):
         function()
-    return grown_since(before)
+    return less(difference(before, measure()), own)
+
+
+def less(grown: list[int], own: list[int]) -> list[int]:
+    return [found - itself for found, itself in zip(grown, own, strict=True)]
 
 
 def is_nothing(grown: list[int]) -> bool:
@@ -91,10 +102,11 @@ async def check_within(loop: Callable[[], Awaitable[None]]) -> None:
     for _ in range(10):
         await loop()
     for _ in range(ATTEMPTS):
+        own = measuring()
         before = measure()
         for _ in range(100):
             await loop()
-        grown = grown_since(before)
+        grown = less(difference(before, measure()), own)
         if is_nothing(grown):
             return
     name = getattr(loop, "__name__", loop)

@@ -414,9 +414,12 @@ static PyObject *get_frame(PyObject *self, void *Py_UNUSED(closure))
         globals != NULL ? PyFrame_New(PyThreadState_Get(), empty, globals, NULL) : NULL;
     Py_XDECREF(globals);
     Py_DECREF(empty);
-#if PY_VERSION_HEX < 0x030b0000 /* 3.11 leaves it empty */
-    if (frame != NULL)
+#if PY_VERSION_HEX < 0x030b0000 /* 3.11 leaves f_back empty, and inspect asks us for the state */
+    if (frame != NULL) {
         Py_CLEAR(frame->f_back);
+        if (coro->state != CORO_FRESH)
+            frame->f_lasti = 0;
+    }
 #endif
     return (PyObject *)frame;
 }

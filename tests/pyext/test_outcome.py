@@ -276,10 +276,11 @@ async def test_nobody_but_the_handler_holds_a_stored_exception() -> None:
     try:
         await raise_stored(KeyError())
     except KeyError as exc:
+        own = sys._getframe()
         holders = [
             holder
             for holder in gc.get_referrers(exc)
-            if holder is not sys._getframe() and "coroutine" not in repr(type(holder))
+            if holder is not own and "coroutine" not in repr(type(holder))
         ]
         assert holders == []
 

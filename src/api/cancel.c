@@ -32,6 +32,8 @@ void ctrio__c_scope_open(struct ctrio_cancel_scope *scope, struct ctrio__c_task 
 {
     scope->magic = magic;
     scope->owner = &self->task;
+    self->u.life.last_scope = scope;
+    self->u.life.last_opened_at = scope->opened_at;
     ctrio__scope_open(scope, &self->task);
 }
 
@@ -124,11 +126,10 @@ static bool is_own_scope(const struct ctrio_cancel_scope *scope, const struct ct
     return scope->owner == &self->task && scope->magic == CTRIO__SCOPE_MAGIC;
 }
 
-int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, struct ctrio__frame_scope left,
-                         const char *end)
+int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, const char *end)
 {
     if (ctrio__on_dead_stack(self, self->task.scope, end))
-        ctrio__die_of_frame(self, left);
+        ctrio__die_of_frame(self);
     while (is_own_scope(self->task.scope, self)) {
         struct ctrio_cancel_scope *scope = self->task.scope;
         struct ctrio__outcome io = {0, NULL};

@@ -159,8 +159,9 @@ static int main_fn(void *arg)
     if (run->interrupted)
         ctrio__scope_cancel(&run->main_scope, &ctrio__reason_interrupt);
     run->main_result = run->user_fn(run->user_arg);
-    run->main_result = ctrio__c_scopes_ended(&run->main, run->main_result, &run->main_scope,
-                                             __builtin_frame_address(0));
+    if (run->main.task.scope != &run->main_scope)
+        run->main_result =
+            ctrio__c_scopes_left(&run->main, run->main_result, __builtin_frame_address(0));
     io.code = run->main_result < 0 ? run->main_result : 0;
     ctrio__scope_close(&run->main_scope, &run->main.task, &io);
     if (run->interrupted && (io.code == 0 || io.code == CTRIO_CANCELLED))

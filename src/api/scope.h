@@ -13,10 +13,6 @@ void ctrio__c_scope_open(struct ctrio_cancel_scope *scope, struct ctrio__c_task 
                          uint32_t magic);
 /* Open, and where it was opened. */
 bool ctrio__c_scope_is_open(const struct ctrio_cancel_scope *scope);
-static inline bool ctrio__is_scope_magic(uint32_t magic)
-{
-    return magic == CTRIO__SCOPE_MAGIC || magic == CTRIO__NURSERY_SCOPE_MAGIC;
-}
 /* The kernel has closed it.  CTRIO_MISUSE: it had been given a bad deadline. */
 int ctrio__c_scope_ended(struct ctrio_cancel_scope *scope);
 #endif

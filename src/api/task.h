@@ -19,7 +19,9 @@ struct ctrio__c_life {
     void *arg;
     const struct ctrio__op *op;    /* that it waits in, for reports; NULL */
     struct ctrio__start_op *start; /* of the ctrio_start() that waits for our ctrio_started() */
-    struct ctrio_error *stories;   /* newest first, at most four; owned */
+    const struct ctrio_cancel_scope *last_scope; /* that it has opened, if it still lives; and … */
+    const char *last_opened_at;  /* … where: what a scope says of itself may be overwritten */
+    struct ctrio_error *stories; /* newest first, at most four; owned */
 };
 struct ctrio__c_task {
     struct ctrio_task task;
@@ -62,28 +64,12 @@ void ctrio__c_spare_trim(struct ctrio__c_run *run);
 void ctrio__c_task_drop(struct ctrio__c_task *task);
 /* A node that lay in the task has gone. */
 void ctrio__c_task_let_go(struct ctrio__c_task *task);
-struct ctrio__frame_scope { /* what a scope says that was left, read before others write over it */
-    uint32_t magic;
-    const struct ctrio_task *owner;
-    const char *opened_at;
-};
 /* Its function has returned `result` with scopes open: closes them, which is CTRIO_MISUSE, and
  * gives back the new result; dies if they lie on what was the function's stack, below `end`.  Those
  * of nurseries are the kernel's to tell of. */
-int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, struct ctrio__frame_scope left,
-                         const char *end);
+int ctrio__c_scopes_left(struct ctrio__c_task *self, int result, const char *end);
 /* What the nursery gets of what its function has returned. */
 void ctrio__c_task_conclude(struct ctrio__c_task *task, int result, struct ctrio__outcome *final);
-/* The same at once; inline, so that nothing has been laid over the function's frame. */
-static inline int ctrio__c_scopes_ended(struct ctrio__c_task *self, int result,
-                                        const struct ctrio_cancel_scope *outer, const char *end)
-{
-    const struct ctrio_cancel_scope *scope = self->task.scope;
-    if (scope == outer)
-        return result;
-    const struct ctrio__frame_scope left = {scope->magic, scope->owner, scope->opened_at};
-    return ctrio__c_scopes_left(self, result, left, end);
-}
 /* All of a stack is dead when its function has returned; of the thread's, our callers' is not. */
 static inline const char *ctrio__c_stack_end(const struct ctrio__c_task *task)
 {
@@ -95,8 +81,8 @@ static inline const char *ctrio__c_stack_end(const struct ctrio__c_task *task)
 static inline void ctrio__c_task_body(struct ctrio__c_task *task, struct ctrio__outcome *final)
 {
     int result = task->u.life.fn(task->u.life.arg);
-    result =
-        ctrio__c_scopes_ended(task, result, task->task.nursery->scope, ctrio__c_stack_end(task));
+    if (task->task.scope != task->task.nursery->scope)
+        result = ctrio__c_scopes_left(task, result, ctrio__c_stack_end(task));
     final->code = 0;
     final->value = NULL;
     if (result < 0 || task->u.life.stories != NULL)

@@ -35,15 +35,13 @@ void ctrio__watch_steps(struct ctrio__c_run *run)
 
 /* --- frames that have returned --------------------------------------------------------------- */
 
-/* Whoever opened it is told of, where nothing has been written over what the scope said. */
-void ctrio__die_of_frame(const struct ctrio__c_task *self, struct ctrio__frame_scope left)
+/* Of others than the last that was opened, the place is lost with the frame. */
+void ctrio__die_of_frame(const struct ctrio__c_task *self)
 {
-    const char *what = left.magic == CTRIO__SCOPE_MAGIC ? "scope" : "nursery";
-    if (left.owner != &self->task || !ctrio__is_scope_magic(left.magic))
-        ctrio__die("task %s has left a block without closing the scope or nursery that it opened",
-                   ctrio__task_name(&self->task));
-    ctrio__die("task %s has left a block without closing the %s opened at %s",
-               ctrio__task_name(&self->task), what, left.opened_at);
+    bool known = self->u.life.last_scope == self->task.scope;
+    ctrio__die("task %s has left a block without closing the scope or nursery opened at %s",
+               ctrio__task_name(&self->task),
+               known ? self->u.life.last_opened_at : "a place since lost");
 }
 
 bool ctrio__on_dead_stack(const struct ctrio__c_task *self, const void *scope, const char *here)
@@ -57,14 +55,19 @@ bool ctrio__on_dead_stack(const struct ctrio__c_task *self, const void *scope, c
 }
 
 /* What is dead may be red to the sanitizer. */
+__attribute__((no_sanitize_address)) static bool has_magic(const struct ctrio_cancel_scope *scope)
+{
+    return scope->magic == CTRIO__SCOPE_MAGIC || scope->magic == CTRIO__NURSERY_SCOPE_MAGIC;
+}
+
 __attribute__((no_sanitize_address)) void ctrio__look_at_frame(const struct ctrio__c_task *self,
                                                                const char *here)
 {
     const struct ctrio_cancel_scope *scope = self->task.scope;
-    const struct ctrio__frame_scope left = {scope->magic, scope->owner, scope->opened_at};
-    bool overwritten = (const char *)scope >= here && !ctrio__is_scope_magic(left.magic);
+    bool overwritten = (const char *)scope >= here &&
+                       (!has_magic(scope) || !ctrio__fiber_holds(scope, sizeof *scope));
     if (overwritten || ctrio__on_dead_stack(self, scope, here))
-        ctrio__die_of_frame(self, left);
+        ctrio__die_of_frame(self);
 }
 
 /* --- signal handlers ------------------------------------------------------------------------- */

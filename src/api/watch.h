@@ -18,8 +18,7 @@ bool ctrio__forked(void);
  * second is seen by the magic word; at first one only asks whether the scope lies near. */
 enum { CTRIO__BELOW = 65536, CTRIO__ABOVE = 1024 };
 bool ctrio__on_dead_stack(const struct ctrio__c_task *self, const void *scope, const char *here);
-_Noreturn void ctrio__die_of_frame(const struct ctrio__c_task *self,
-                                   struct ctrio__frame_scope left);
+_Noreturn void ctrio__die_of_frame(const struct ctrio__c_task *self);
 void ctrio__look_at_frame(const struct ctrio__c_task *self, const char *here);
 /* Dies if the task's scope lies in a frame that has returned: below `here`. */
 static inline void ctrio__refuse_dead_frame(const struct ctrio__c_task *self, const char *here)

@@ -5,6 +5,7 @@
 #ifndef CTRIO_CORO_FIBER_H
 #define CTRIO_CORO_FIBER_H
 #include "coro/switch.h"
+#include <stdbool.h>
 
 struct ctrio__fiber {
     void *sp;        /* while it does not run */
@@ -24,6 +25,8 @@ void ctrio__fiber_entered(struct ctrio__fiber *fiber);
 void ctrio__fiber_switch(struct ctrio__fiber *from, struct ctrio__fiber *to);
 /* The same, never to come back: `from` may be freed by whoever runs next. */
 void ctrio__fiber_leave(struct ctrio__fiber *from, struct ctrio__fiber *to);
+/* False: what lies there is no object of a frame that is alive, as far as a sanitizer knows. */
+bool ctrio__fiber_holds(const void *object, size_t size);
 /* It has left, or will never be switched to again. */
 void ctrio__fiber_close(struct ctrio__fiber *fiber);
 #endif

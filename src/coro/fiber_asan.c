@@ -5,6 +5,7 @@
 #include "coro/fiber.h"
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <stdint.h>
 
 /* Who is being left: only the one who arrives is told where that one's stack lies. */
 static _Thread_local struct ctrio__fiber *left;
@@ -54,6 +55,12 @@ void ctrio__fiber_leave(struct ctrio__fiber *from, struct ctrio__fiber *to)
     left = NULL;
     __sanitizer_start_switch_fiber(NULL, to->low, to->size);
     ctrio__switch(&from->sp, to->sp);
+}
+
+/* Each frame has red zones around its objects: one in the middle is a later frame's. */
+bool ctrio__fiber_holds(const void *object, size_t size)
+{
+    return __asan_region_is_poisoned((void *)(uintptr_t)object, size) == NULL;
 }
 
 void ctrio__fiber_close(struct ctrio__fiber *fiber)

@@ -361,8 +361,12 @@ static void a_scope_left_open_in_a_frame_that_is_gone_ends_the_program(void)
 {
     char text[512];
     int status = front_child(run_leaving, NULL, text, sizeof text);
+    if (strstr(text, "AddressSanitizer: stack-") != NULL) { /* it was first to see it */
+        ok(status != 0);
+        return;
+    }
     ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-    ok(strstr(text, "has left a block without closing the scope") != NULL);
+    ok(strstr(text, "has left a block without closing the scope or nursery opened at") != NULL);
     ok(strstr(text, "test_cancel.c") != NULL);
     ok(strstr(text, "child_that_leaves") != NULL);
 }
@@ -395,7 +399,7 @@ static void a_task_that_ends_with_a_scope_open_on_its_stack_ends_the_program(voi
         char text[512];
         int status = front_child(run_ending, main_too ? &status : NULL, text, sizeof text);
         ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-        ok(strstr(text, "has left a block without closing the scope opened at") != NULL);
+        ok(strstr(text, "has left a block without closing the scope or nursery opened at") != NULL);
         ok(strstr(text, "test_cancel.c") != NULL);
     }
 }

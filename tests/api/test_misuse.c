@@ -95,8 +95,10 @@ static void a_block_left_without_its_close_ends_the_program(void)
     for (size_t i = 0; i < sizeof dead_frames / sizeof *dead_frames; i++) {
         dead_frame = dead_frames[i];
         note("way %zu", i);
-        ok(dies_of_frame(task_with_dead_frame, "has left a block without closing the "));
-        ok(dies_of_frame(main_task_with_dead_frame, "has left a block without closing the "));
+        ok(dies_of_frame(task_with_dead_frame,
+                         "has left a block without closing the scope or nursery opened at"));
+        ok(dies_of_frame(main_task_with_dead_frame,
+                         "has left a block without closing the scope or nursery opened at"));
     }
 }
 

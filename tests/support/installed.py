@@ -29,6 +29,7 @@ class Installed:
         static = ["--static"] if "-static" in flags else []
         found = self.pkg_config("--cflags", "--libs", *static)
         command = [*compiler.split(), *flags, str(source), "-o", str(output), *found]
+        command += ["-lm"]  # the program's own
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

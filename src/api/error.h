@@ -17,11 +17,12 @@ struct ctrio_error {
     };
     const char *task_name; /* who failed with it; NULL: not known.  See `own_name` */
     int code;
-    uint8_t place;      /* 1 + its index in the nodes of the task that it lies in; 0: the heap */
-    bool and_cancelled; /* a group from which Cancelled leaves were taken */
-    bool own_name;      /* task_name is ours to free */
-    bool bare;          /* the thread's own, for when there is no memory: not freed */
-    bool apart;         /* a group that is being taken apart: `twin` is meaningful */
+    /* One byte for the flags: two nodes lie in each task, and the size counts there. */
+    uint8_t place; /* 1 + its index in the nodes of the task that it lies in; 0: the heap */
+    bool and_cancelled : 1; /* a group from which Cancelled leaves were taken */
+    bool own_name : 1;      /* task_name is ours to free */
+    bool bare : 1;          /* the thread's own, for when there is no memory: not freed */
+    bool apart : 1;         /* a group that is being taken apart: `twin` is meaningful */
 };
 
 /* The next one in preorder below `root`, children first; NULL: that was the last. */

@@ -5,6 +5,7 @@
  * make the same calls, with the same results at the same times: twin_calls.txt says which, for each
  * seed, and both are held to it.  `sim_test_c_echo write` writes it anew. */
 #include "api/run.h"
+#include "front.h"
 #include "io/scripted.h"
 #include "seal.h"
 #include "tap.h"
@@ -115,7 +116,8 @@ static int echo(void *arg)
     if (result < 0)
         return result;
     ctrio_nursery_open(&world.nursery);
-    ctrio_start_soon(&world.nursery, accept_all, NULL);
+    if (ctrio_start_soon(&world.nursery, accept_all, NULL) < 0)
+        ctrio_listener_close(world.listener);
     for (int i = 0; i < CLIENTS; i++) {
         world.clients[i].number = i;
         ctrio_start_soon(&world.nursery, call, &world.clients[i]);
@@ -136,8 +138,9 @@ static int run_once(uint64_t seed, bool strict, bool sealed)
                                                                             .trace = &world.trace});
     ctrio__scripted_chooser_seed(&world.chooser, seed, &world.trace);
     const struct ctrio_run_options options = {.strict_checkpoints = strict};
-    int result =
-        ctrio__c_run_on(&world.scripted.os, &world.chooser.chooser, echo, NULL, &options, "echo");
+    int result = front_saw(
+        ctrio__c_run_on(&world.scripted.os, &world.chooser.chooser, echo, NULL, &options, "echo"));
+    front_forget(); /* the thread keeps the story of a run that failed */
     size_t left = ctrio__scripted_close(&world.scripted);
     if (result == 0 && (left != 0 || world.answered != CLIENTS))
         return -EPROTO;

@@ -520,6 +520,10 @@ def ensure_ctrio() -> Path:
         if not is_stamped(stamp, value):
             say("building ctrio for build/venv")
             stamp.unlink(missing_ok=True)
+            # Meson's reconfiguring refuses an option that is new.
+            if not is_stamped(venv / ".options-stamp", digest(ROOT / "meson.options")):
+                shutil.rmtree(BUILD / "py-release", ignore_errors=True)
+                (venv / ".options-stamp").write_text(digest(ROOT / "meson.options"))
             path = f"{venv / 'bin'}{os.pathsep}{os.environ['PATH']}"
             options = ["-Cbuild-dir=build/py-release", f"-Ccompile-args={JOBS}"]
             options += ["--no-build-isolation", "--no-deps", "--force-reinstall"]

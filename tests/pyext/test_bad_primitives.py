@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from math import nan
 from typing import Any
@@ -159,7 +160,12 @@ for made in (Event, Lock, ParkingLot, ctrio.CancelScope):
     )
 
 
-@outside(AttributeError, "'CancelScope' object has no attribute 'nope'")
+NO_ROOM = "'CancelScope' object has no attribute 'nope'"
+if sys.version_info >= (3, 13):
+    NO_ROOM += " and no __dict__ for setting new attributes"
+
+
+@outside(AttributeError, NO_ROOM)
 def an_attribute_that_a_scope_has_no_room_for() -> None:
     ctrio.CancelScope().nope = 1  # type: ignore[attr-defined]
 

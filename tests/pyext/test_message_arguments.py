@@ -306,7 +306,10 @@ async def test_keywords_are_where_the_standard_library_has_them(pair: Pair) -> N
             getattr(stdlib_socket.socket, method)(sock._sock, bufsize=1)
         with assert_checkpoints(), pytest.raises(TypeError) as caught:
             await getattr(sock, method)(bufsize=1)
-        assert str(caught.value) == str(standard.value)
+        # While there is a profile function CPython leaves the name of the class away.
+        assert str(caught.value).removeprefix("socket.") == (
+            str(standard.value).removeprefix("socket.")
+        )
 
 
 SENDTO = "_SocketType.sendto() "

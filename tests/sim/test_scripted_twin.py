@@ -18,4 +18,3 @@ def test_it_makes_the_calls_that_its_twin_in_c_makes(
     written = [int(line) for line in (HERE / "twin_calls.txt").read_text().split()]
     assert [twin.calls(seed) for seed in range(len(written))] == written
     assert len(written) == 100
-    importlib.import_module("scripted_echo").TEMPLATE.close()

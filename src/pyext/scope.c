@@ -161,6 +161,8 @@ static PyObject *scope_exit(PyObject *self, PyObject *const *args, Py_ssize_t na
 {
     static const char *const names[] = {"etype", "exc", "tb"};
     PyObject *out[3];
+    if (nargs == 3 && kwnames == NULL) /* as `with` does */
+        return exit_with(scope_of(self), args[1]);
     if (ctrio__parse("CancelScope.__exit__", args, nargs, kwnames, names, 3, 3, out) < 0)
         return NULL;
     return exit_with(scope_of(self), out[1]);

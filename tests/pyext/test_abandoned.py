@@ -13,7 +13,7 @@ from typing import Any
 
 import outcome
 import pytest
-from leavings import ELSEWHERE, LEAVINGS, Coro
+from leavings import ELSEWHERE, LEAVINGS, Coro, collect
 
 import ctrio
 from ctrio import (
@@ -139,7 +139,7 @@ def test_one_that_is_left_waits_no_more(
                 coro.send(None)
                 leave(coro)
                 del coro
-                gc.collect(1)
+                collect()
                 await still_works(place)
             nursery.cancel_scope.cancel()
 
@@ -180,7 +180,7 @@ def test_a_condition_that_is_left_can_be_waited_for_again(
             coro.send(None)
             leave(coro)
             del coro
-            gc.collect(1)
+            collect()
             assert place.condition.statistics().tasks_waiting == 0
             if place.condition.locked():
                 place.condition.release()
@@ -217,7 +217,7 @@ def test_a_checkpoint_that_is_left_takes_no_turn(
                 if step_once(coro):
                     leave(coro)
                 del coro
-                gc.collect(1)
+                collect()
         assert not scope.cancelled_caught
         await still_works(Place())
 
@@ -397,7 +397,7 @@ async def test_an_exit_that_is_left_can_be_asked_for_again(
         coro.send(None)
         leave(coro)
         del coro
-        gc.collect(1)
+        collect()
         await wait_all_tasks_blocked()
         assert len(nursery.child_tasks) == 1
     assert ended == []
@@ -422,7 +422,7 @@ async def test_an_exit_that_is_left_for_good_takes_the_children_along(
         coro.send(None)
         leave(coro)
         del coro
-        gc.collect(1)
+        collect()
         await wait_all_tasks_blocked()
         ended.append("parent")
 
@@ -442,7 +442,7 @@ async def test_a_start_that_is_left_starts_nothing_in_the_nursery(
         coro.send(None)
         leave(coro)
         del coro
-        gc.collect(1)
+        collect()
         await wait_all_tasks_blocked()
         [inner] = current_task().child_nurseries
         [child] = inner.child_tasks

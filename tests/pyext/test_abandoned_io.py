@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-from leavings import ELSEWHERE, LEAVINGS, Coro
+from leavings import ELSEWHERE, LEAVINGS, Coro, collect
 
 import ctrio
 from ctrio import SocketStream
@@ -139,7 +139,7 @@ async def test_one_that_is_left_waits_no_more(
             coro = begin(wait, ends)
             leave(coro)
             del coro
-            gc.collect(1)
+            collect()
             assert waiting() == before
             await checkpoint()
             await still_works(ends)

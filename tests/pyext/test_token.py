@@ -107,7 +107,7 @@ async def test_an_idempotent_call_may_queue_itself() -> None:
 async def test_an_idempotent_call_needs_arguments_that_can_be_hashed() -> None:
     token = current_trio_token()
     calls: list[object] = []
-    with pytest.raises(TypeError, match="^unhashable type: 'list'$"):
+    with pytest.raises(TypeError, match="unhashable type: 'list'"):
         token.run_sync_soon(calls.append, [], idempotent=True)
     token.run_sync_soon(calls.append, [])
     await wait_all_tasks_blocked()

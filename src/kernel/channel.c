@@ -71,8 +71,9 @@ static int grow(struct ctrio__channel *channel)
     size_t old = channel->capacity, size = channel->item_size;
     int code =
         ctrio__reserve((void **)&channel->buffer, &channel->capacity, channel->count + 1, size);
-    if (code < 0 || channel->capacity == old || channel->first == 0)
+    if (code < 0 || channel->first == 0)
         return code;
+    CTRIO_ASSERT(channel->capacity > old);
     size_t added = channel->capacity - old;
     char *first = channel->buffer + channel->first * size;
     memmove(first + added * size, first, (old - channel->first) * size);

@@ -417,6 +417,72 @@ static void a_turn_without_a_look_still_fires_near_timers(void)
     ok(skipped > 10);
 }
 
+/* --- operations that complete at once, where the run is bounded --------------------------------
+ */
+
+static uint64_t each_takes; /* ticks */
+static int went_on;
+
+/* With somebody else runnable, so that only the bounds let it go on.  150: more than any bound. */
+static void go_on_while_allowed(struct script_task *self)
+{
+    self->task.run->bounded = true;
+    break_a_condition(self);
+    for (went_on = 0; went_on < 150 && ctrio__may_go_on(self->task.run, &self->task); went_on++)
+        world.io.now += each_takes;
+}
+
+static int count_going_on(uint64_t ticks)
+{
+    static const struct script_step main_task[] = {FRESH_SCOPE(&scope),
+                                                   OPEN_NURSERY(&nursery),
+                                                   SETTLE,
+                                                   SPAWN(&nursery, "n", neighbour),
+                                                   CALL(go_on_while_allowed),
+                                                   CLOSE_NURSERY(&nursery),
+                                                   CLOSE_SCOPE(&scope),
+                                                   END};
+    each_takes = ticks;
+    went_on = -1;
+    is(script_run(main_task), 0);
+    return went_on;
+}
+
+static void so_many_operations_or_so_much_time_then_the_others_have_a_turn(void)
+{
+    static const struct {
+        uint64_t each_takes;
+        int went_on;
+    } table[] = {{0, 100}, {1, 100}, {1000, 20}, {19999, 2}, {20000, 1}, {10000000, 1}};
+    meanwhile = NULL;
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        fresh();
+        is(count_going_on(table[i].each_takes), table[i].went_on);
+    }
+}
+
+static void be_unbounded(struct script_task *self)
+{
+    self->task.run->bounded = false;
+}
+
+static void each_thing_that_forbids_to_go_on(void)
+{
+    static void (*const beforehand[])(void) = {forbid_chooser, forbid_instrument};
+    static void (*const happens[])(struct script_task *self) = {be_unbounded, push_entry};
+    meanwhile = NULL;
+    for (size_t i = 0; i < sizeof beforehand / sizeof beforehand[0]; i++) {
+        fresh();
+        beforehand[i]();
+        is(count_going_on(0), 0);
+    }
+    for (size_t i = 0; i < sizeof happens / sizeof happens[0]; i++) {
+        fresh();
+        meanwhile = happens[i];
+        is(count_going_on(0), 0);
+    }
+}
+
 TAP_MAIN(TEST(alone_a_task_continues_and_its_points_are_counted),
          TEST(a_task_that_may_not_continue_never_does),
          TEST(nobody_continues_where_shortcuts_are_off),
@@ -429,4 +495,6 @@ TAP_MAIN(TEST(alone_a_task_continues_and_its_points_are_counted),
          TEST(each_thing_that_is_set_beforehand_forbids_both_shortcuts),
          TEST(each_thing_that_happens_forbids_what_it_concerns),
          TEST(with_tasks_runnable_a_recent_look_is_enough),
-         TEST(a_turn_without_a_look_still_fires_near_timers))
+         TEST(a_turn_without_a_look_still_fires_near_timers),
+         TEST(so_many_operations_or_so_much_time_then_the_others_have_a_turn),
+         TEST(each_thing_that_forbids_to_go_on))

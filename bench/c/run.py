@@ -36,7 +36,7 @@ WORKER_ROWS = {
     "yield": Row("switch, 2 tasks", "ns", (Goal("go", 0.25),)),
     "spawn_1000": Row("spawn and join, 1000 a nursery", "ns", (Goal("go", 0.15),)),
     "cancel_10k": Row(
-        "cancel 10k tasks, a task", "ns", (Goal("tokio", 0.25),), rounds=13, size=4
+        "cancel 10k tasks, a task", "ns", (Goal("tokio", 0.25),), rounds=13, size=20
     ),
     "channel": Row("channel of 128, an item", "ns", (Goal("go", 0.6),)),
     "channel_strict": Row("the same, ctrio's strict", "ns", (Goal("go", 1.7),)),

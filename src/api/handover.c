@@ -11,49 +11,7 @@
  *
  * Invariant: between put_back and the switch nobody is current and nothing of `self` is touched
  * that its last reference may have freed. */
-#include "api/handover.h"
-#include "api/watch.h"
-#include "fiber_inline.h"
-#include "kernel/loop.h"
-
-/* Thousands of tasks do not fit into a cache.  Which come next is known: their structs are fetched
- * 24 steps ahead, the tops of their stacks 12. */
-static void fetch_ahead(const struct ctrio_run *base)
-{
-    enum { LINE = 64, LINES_OF_TASK = 6, LINES_OF_STACK = 6 };
-    size_t count = base->batch_count;
-    if (count < 24)
-        return;
-    const char *struct_of = (const char *)base->batch[count - 24];
-    for (int i = 0; i < LINES_OF_TASK; i++)
-        __builtin_prefetch(struct_of + i * LINE, 1);
-    if (!ctrio__stackful(base->batch[count - 12]))
-        return;
-    const struct ctrio__c_life *life = &ctrio__c_task_of(base->batch[count - 12])->u.life;
-    const char *sp = life->fiber.sp;
-    for (int i = 0; sp != NULL && i < LINES_OF_STACK; i++)
-        __builtin_prefetch(sp + i * LINE, 1);
-    __builtin_prefetch(life->stack, 1);
-}
-
-/* What can run next without the loop; NULL: nothing can. */
-static struct ctrio_task *next_here(struct ctrio__c_run *run)
-{
-    struct ctrio_run *base = &run->run;
-    if (base->chooser != NULL) /* it wants to see the world between any two steps */
-        return NULL;
-    fetch_ahead(base);
-    struct ctrio_task *task = ctrio__run_pick(base);
-    if (task != NULL || base->failed != 0 || !base->deadline_far || !ctrio__may_skip_poll(base))
-        return task;
-    ctrio__run_begin(base, NULL);
-    return ctrio__run_pick(base);
-}
-
-static bool begun(const struct ctrio__c_task *task)
-{
-    return task->u.life.fiber.sp != NULL;
-}
+#include "api/await.h"
 
 /* --- a stack's life -------------------------------------------------------------------------- */
 
@@ -92,10 +50,10 @@ static void entry(void *arg)
         struct ctrio__stack *stack = self->u.life.stack;
         const struct ctrio__fiber own = self->u.life.fiber;
         ctrio__run_put_back(&run->run, CTRIO__DONE, &final);
-        struct ctrio_task *next = next_here(run);
+        struct ctrio_task *next = ctrio__next_here(run);
         if (next != NULL && ctrio__stackful(next)) {
             self = ctrio__c_task_of(next);
-            if (begun(self) || self->u.life.stack != NULL)
+            if (ctrio__c_begun(self) || self->u.life.stack != NULL)
                 leave_stack(run, stack, &own, ctrio__c_fiber_of(run, self));
             take_over(run, self, stack, &own);
         } else {
@@ -109,7 +67,7 @@ static void entry(void *arg)
 struct ctrio__fiber *ctrio__c_fiber_of(struct ctrio__c_run *run, struct ctrio__c_task *task)
 {
     struct ctrio__c_life *life = &task->u.life;
-    if (begun(task))
+    if (ctrio__c_begun(task))
         return &life->fiber;
     if (life->stack == NULL)
         life->stack = ctrio__stack_take(&run->stacks);
@@ -123,92 +81,40 @@ struct ctrio__fiber *ctrio__c_fiber_of(struct ctrio__c_run *run, struct ctrio__c
 
 /* --- awaiting --------------------------------------------------------------------------------- */
 
-static inline __attribute__((always_inline)) void hand_over(struct ctrio__c_run *run,
-                                                            struct ctrio__fiber *from)
-{
-    struct ctrio__fiber *to = &run->loop;
-    struct ctrio_task *next = next_here(run);
-    if (next != NULL && ctrio__stackful(next))
-        to = ctrio__c_fiber_of(run, ctrio__c_task_of(next));
-    else
-        run->picked = next;
-    if (to != from) /* else: nobody but ourselves can run */
-        ctrio__fiber_switch_inline(from, to);
-}
-
 void ctrio__c_hand_over(struct ctrio__c_run *run, struct ctrio__fiber *from)
 {
-    hand_over(run, from);
+    ctrio__hand_over_here(run, from);
 }
 
-/* Others run, and here again when we are resumed. */
-static inline __attribute__((always_inline)) void suspend(struct ctrio__c_task *self)
-{
-    struct ctrio__c_run *run = ctrio__c_run_of(&self->task);
-    const struct ctrio__stack *stack = self->u.life.stack;
-    int saved = errno; /* the thread's, which others use meanwhile */
-    if (stack != NULL && !ctrio__stack_intact(stack))
-        ctrio__die("the stack of task %s has overflowed", self->name);
-    ctrio__set_inside(run, true);
-    ctrio__run_put_back(&run->run, CTRIO__PARKED, NULL);
-    hand_over(run, &self->u.life.fiber);
-    ctrio__set_inside(run, false);
-    CTRIO_ASSERT(run->run.current == &self->task);
-    errno = saved;
-}
-
-__attribute__((noinline)) void ctrio__c_yield(struct ctrio__c_task *self)
+CTRIO__WAITS void ctrio__c_yield(struct ctrio__c_task *self)
 {
     struct ctrio__outcome io;
     ctrio__refuse_handlers();
     ctrio__refuse_dead_frame(self, __builtin_frame_address(0));
     ctrio__task_yield(&self->task);
-    suspend(self);
+    ctrio__suspend_here(self);
     ctrio__task_take_wake(&self->task, &io);
     CTRIO_ASSERT(io.code == 0 && io.value == NULL);
 }
 
-enum { IGNORED_TOO_OFTEN = 1000, IGNORED_FOR_EVER = 100000 };
-
 /* Somebody loops over a call without looking at what it says.  Others run meanwhile, as a cancelled
  * call still yields, but the scope will never end. */
-static void note_cancelled(struct ctrio__c_task *self)
+void ctrio__c_told_again(struct ctrio__c_task *self)
 {
     const char *name = ctrio__task_name(&self->task);
-    if (++self->ignored == IGNORED_TOO_OFTEN)
+    CTRIO_ASSERT(self->ignored >= CTRIO__IGNORED_TOO_OFTEN);
+    if (self->ignored == CTRIO__IGNORED_TOO_OFTEN)
         ctrio__log(ctrio__c_run_of(&self->task), CTRIO_LOG_WARNING,
                    "task %s has been told %d times in a row that it is cancelled, and goes on",
-                   name, IGNORED_TOO_OFTEN);
+                   name, CTRIO__IGNORED_TOO_OFTEN);
 #ifndef NDEBUG
-    if (self->ignored == IGNORED_FOR_EVER)
-        ctrio__die("task %s has ignored %d cancellations in a row", name, IGNORED_FOR_EVER);
+    if (self->ignored == CTRIO__IGNORED_FOR_EVER)
+        ctrio__die("task %s has ignored %d cancellations in a row", name, CTRIO__IGNORED_FOR_EVER);
 #endif
 }
 
-/* Never inlined into a user's function: its own scopes would lie around our frame. */
-__attribute__((noinline)) void ctrio__await_io(struct ctrio__c_task *self, struct ctrio__op *op,
-                                               struct ctrio__outcome *io)
+CTRIO__WAITS void ctrio__await_io(struct ctrio__c_task *self, struct ctrio__op *op,
+                                  struct ctrio__outcome *io)
 {
-    ctrio__refuse_handlers();
-    ctrio__refuse_dead_frame(self, __builtin_frame_address(0));
-    ctrio__set_inside(ctrio__c_current, true);
-    while (op->kind->step(op, &self->task, io) == CTRIO__PARKED) {
-        self->u.life.op = op;
-        suspend(self);
-        ctrio__task_take_wake(&self->task, io);
-        ctrio__set_inside(ctrio__c_current, true);
-    }
-    ctrio__set_inside(ctrio__c_current, false);
-    self->u.life.op = NULL;
-    if (io->code == CTRIO_CANCELLED) {
-        ctrio__reason_drop(io->value);
-        io->value = NULL;
-        note_cancelled(self);
-    } else {
-        self->ignored = 0;
-        if (io->code == CTRIO_MISUSE && io->value != NULL) { /* a static text, see op.h */
-            ctrio__fail(CTRIO_MISUSE, io->value);
-            io->value = NULL;
-        }
-    }
+    ctrio__await_io_here(self, op, io);
 }

@@ -1,4 +1,5 @@
 /* sync.c - events, locks, semaphores, conditions, limiters: the kernel's, awaited. */
+#include "api/await.h"
 #include "api/scope.h"
 #include "api/watch.h"
 #include "kernel/capacity_limiter.h"
@@ -13,7 +14,7 @@ static inline int refuse(const struct ctrio__c_task *self, const void *object)
     return self == NULL ? ctrio__refuse_outside() : ctrio__refuse_lot(object);
 }
 
-static int await_primitive(const struct ctrio__op_kind *kind, void *object)
+CTRIO__WAITS static int await_primitive(const struct ctrio__op_kind *kind, void *object)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__primitive primitive;
@@ -21,7 +22,7 @@ static int await_primitive(const struct ctrio__op_kind *kind, void *object)
     if (refused < 0)
         return refused;
     ctrio__op_init(&primitive.op, kind, object);
-    return ctrio__await(self, &primitive.op);
+    return ctrio__await_here(self, &primitive.op);
 }
 
 /* A call that does not wait has failed: its text of misuse becomes a story. */

@@ -1,5 +1,5 @@
 /* time.c - the clock, checkpoints and sleeping. */
-#include "api/handover.h"
+#include "api/await.h"
 #include "kernel/idle.h"
 #include "kernel/loop.h"
 #include <ctrio/lowlevel.h>
@@ -57,7 +57,7 @@ int ctrio_cancel_shielded_checkpoint(void)
     return await_plain(&ctrio__cancel_shielded_checkpoint_kind);
 }
 
-int ctrio_sleep_until(double deadline)
+CTRIO__WAITS int ctrio_sleep_until(double deadline)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__sleep_op op;
@@ -68,10 +68,10 @@ int ctrio_sleep_until(double deadline)
     if (deadline < INFINITY && deadline <= ctrio__run_time(self->task.run))
         return ctrio_checkpoint();
     ctrio__sleep_op_init(&op, deadline);
-    return ctrio__await(self, &op.op);
+    return ctrio__await_here(self, &op.op);
 }
 
-int ctrio_sleep(double seconds)
+CTRIO__WAITS int ctrio_sleep(double seconds)
 {
     struct ctrio__c_task *self = ctrio__self();
     if (self == NULL)
@@ -83,7 +83,7 @@ int ctrio_sleep(double seconds)
     struct ctrio__sleep_op op;
     double now = seconds < INFINITY ? ctrio__run_time(self->task.run) : 0.0;
     ctrio__sleep_op_init(&op, now + seconds);
-    return ctrio__await(self, &op.op);
+    return ctrio__await_here(self, &op.op);
 }
 
 int ctrio_wait_all_tasks_blocked(double cushion)

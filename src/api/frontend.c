@@ -42,9 +42,10 @@ static struct ctrio_error *leaf_of(struct ctrio__failure *failure)
     }
     if (task != NULL && leaf->task_name == NULL) {
         leaf->task_name = ctrio__task_name(task);
-        leaf->own_name = own != NULL && own->own_name != NULL && leaf->place == 0;
-        if (leaf->own_name)
-            own->own_name = NULL; /* it goes with the story now */
+        if (own != NULL && own->own_name != NULL && leaf->place == 0) {
+            leaf->own_name = true; /* it goes with the story now */
+            own->own_name = NULL;
+        }
     }
     return leaf;
 }

@@ -133,6 +133,7 @@ static void leave(struct ctrio_listener *listener)
 
 static void push_spare(struct ctrio_listener *listener, struct ctrio_stream *stream)
 {
+    CTRIO_ASSERT(stream != NULL);
     if (listener->closed) {
         ctrio_stream_abort(stream);
         return;

@@ -167,6 +167,7 @@ static int arm(struct ctrio__io *io, int fd, uint32_t flags)
         return result;
     }
     entry = find(io, fd);
+    CTRIO_ASSERT(entry != NULL); /* there is room for it by now */
     entry->epoch = epoch;
     entry->armed = flags;
     entry->known = true;

@@ -98,6 +98,7 @@ static intptr_t new_handle(struct ctrio__scripted *world)
 
 static void admit(struct ctrio__scripted *world, struct ctrio__sim_socket *socket, intptr_t handle)
 {
+    CTRIO_ASSERT(socket != NULL);
     CTRIO_ASSERT(ctrio__sim_find(world, handle) == NULL);
     socket->handle = handle;
     socket->serial = ++world->socket_serial;

@@ -184,7 +184,7 @@ static int deep_nursery(void *arg)
 MAIN_TEST(ten_thousand_nested_nurseries_are_dumped_and_closed)
 {
     struct ctrio_nursery nursery;
-    int depth = 10000;
+    int depth = (int)tap_most(10000);
     ctrio_event_init(&event);
     ctrio_nursery_open(&nursery);
     ctrio_start_soon(&nursery, deep_nursery, &depth);

@@ -92,6 +92,7 @@ void ctrio__c_told_again(struct ctrio__c_task *self);
 static inline __attribute__((always_inline)) void
 ctrio__await_io_here(struct ctrio__c_task *self, struct ctrio__op *op, struct ctrio__outcome *io)
 {
+    CTRIO_ASSERT(self != NULL); /* else the caller has refused */
     ctrio__refuse_handlers();
     ctrio__refuse_dead_frame(self, __builtin_frame_address(0));
     ctrio__set_inside(ctrio__c_current, true);

@@ -196,6 +196,7 @@ static enum ctrio__abort leave(struct ctrio_task *task, const struct ctrio__outc
     intptr_t place = (intptr_t)task->park_data;
     int fd = (int)(place >> 1) - 1;
     struct entry *entry = find(io, fd);
+    CTRIO_ASSERT(entry != NULL); /* it lives while somebody waits */
     struct ctrio_task **waiter = (place & 1) != 0 ? &entry->writer : &entry->reader;
     CTRIO_ASSERT(*waiter == task);
     *waiter = NULL;
@@ -208,6 +209,7 @@ static void park(struct ctrio__io *io, int fd, enum ctrio__io_interest interest,
                  struct ctrio_task *task)
 {
     struct entry *entry = find(io, fd);
+    CTRIO_ASSERT(entry != NULL);
     CTRIO_ASSERT(*slot(entry, interest) == NULL);
     CTRIO_ASSERT((entry->armed & flag(interest)) != 0);
     *slot(entry, interest) = task;

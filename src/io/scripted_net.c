@@ -433,6 +433,7 @@ static intptr_t sim_accept(struct ctrio__os *os, intptr_t handle, struct sockadd
     if (number < 0) /* out of numbers: it goes on waiting */
         return ctrio__sim_traced(world, CTRIO__SIM_ACCEPT, handle, number);
     struct ctrio_list *link = ctrio__list_pop(&listener->backlog);
+    CTRIO_ASSERT(link != NULL);
     listener->backlog_count--;
     struct ctrio__sim_socket *socket = ctrio__container(link, struct ctrio__sim_socket, link);
     write_address(socket->family, socket->peer_port, address, size);

@@ -91,6 +91,14 @@ static struct entry *find(struct ctrio__io *io, int fd)
     return (size_t)fd < io->capacity ? &io->entries[fd] : NULL;
 }
 
+/* There was room for it: somebody waits, or it has been registered. */
+static struct entry *existing(struct ctrio__io *io, int fd)
+{
+    struct entry *entry = find(io, fd);
+    CTRIO_ASSERT(entry != NULL);
+    return entry;
+}
+
 static int make_room(struct ctrio__io *io, int fd)
 {
     size_t before = io->capacity;
@@ -136,7 +144,7 @@ static void give_up(struct ctrio__io *io, int fd, int code)
     entry->armed = 0;
     entry->known = false;
     wake(&entry->reader, code);
-    wake(&find(io, fd)->writer, code);
+    wake(&existing(io, fd)->writer, code);
 }
 
 static int control(struct ctrio__io *io, int what, int fd, uint32_t flags, uint64_t epoch)
@@ -166,8 +174,7 @@ static int arm(struct ctrio__io *io, int fd, uint32_t flags)
         give_up(io, fd, result);
         return result;
     }
-    entry = find(io, fd);
-    CTRIO_ASSERT(entry != NULL); /* there is room for it by now */
+    entry = existing(io, fd);
     entry->epoch = epoch;
     entry->armed = flags;
     entry->known = true;
@@ -177,8 +184,7 @@ static int arm(struct ctrio__io *io, int fd, uint32_t flags)
 /* After a waiter of a one-shot registration has gone. */
 static void arm_remaining(struct ctrio__io *io, int fd)
 {
-    struct entry *entry = find(io, fd);
-    CTRIO_ASSERT(entry != NULL); /* it has just had an event */
+    struct entry *entry = existing(io, fd);
     uint32_t flags = wanted(entry);
     CTRIO_ASSERT((entry->armed & EPOLLET) == 0);
     if (flags != (entry->armed & ~(uint32_t)EPOLLONESHOT))
@@ -195,8 +201,7 @@ static enum ctrio__abort leave(struct ctrio_task *task, const struct ctrio__outc
     struct ctrio__io *io = task->run->io;
     intptr_t place = (intptr_t)task->park_data;
     int fd = (int)(place >> 1) - 1;
-    struct entry *entry = find(io, fd);
-    CTRIO_ASSERT(entry != NULL); /* it lives while somebody waits */
+    struct entry *entry = existing(io, fd);
     struct ctrio_task **waiter = (place & 1) != 0 ? &entry->writer : &entry->reader;
     CTRIO_ASSERT(*waiter == task);
     *waiter = NULL;
@@ -208,8 +213,7 @@ static enum ctrio__abort leave(struct ctrio_task *task, const struct ctrio__outc
 static void park(struct ctrio__io *io, int fd, enum ctrio__io_interest interest,
                  struct ctrio_task *task)
 {
-    struct entry *entry = find(io, fd);
-    CTRIO_ASSERT(entry != NULL);
+    struct entry *entry = existing(io, fd);
     CTRIO_ASSERT(*slot(entry, interest) == NULL);
     CTRIO_ASSERT((entry->armed & flag(interest)) != 0);
     *slot(entry, interest) = task;
@@ -221,7 +225,7 @@ static void park(struct ctrio__io *io, int fd, enum ctrio__io_interest interest,
  * epoll must look again.  -ENOENT: the number means another file now. */
 static int share(struct ctrio__io *io, int fd, enum ctrio__io_interest interest)
 {
-    struct entry *entry = find(io, fd);
+    struct entry *entry = existing(io, fd);
     CTRIO_ASSERT(entry->epoch != 0);
     uint32_t flags = entry->armed | flag(interest);
     int result = control(io, EPOLL_CTL_MOD, fd, flags, entry->epoch);
@@ -275,7 +279,7 @@ int ctrio__epoll_wait_socket(struct ctrio__io *io, struct ctrio__socket *socket,
         if (result < 0)
             return result;
         socket->io = io;
-        socket->epoch = find(io, fd)->epoch;
+        socket->epoch = existing(io, fd)->epoch;
     }
     park(io, fd, interest, task);
     return 0;

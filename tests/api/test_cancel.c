@@ -145,7 +145,7 @@ static int sets_it_later(void *arg)
     return result;
 }
 
-MAIN_TEST(an_event_cancels_the_scopes_that_were_tied_to_it)
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(an_event_cancels_the_scopes_that_were_tied_to_it)
 {
     struct ctrio_cancel_scope scopes[2];
     struct ctrio_event event, other;
@@ -230,7 +230,7 @@ MAIN_TEST(scopes_closed_in_the_wrong_order_are_misuse_and_the_task_goes_on)
     return ctrio_checkpoint();
 }
 
-MAIN_TEST(a_copy_of_a_scope_is_not_open)
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(a_copy_of_a_scope_is_not_open)
 {
     struct ctrio_cancel_scope scope, copy;
     ctrio_cancel_scope_open(&scope);
@@ -242,7 +242,7 @@ MAIN_TEST(a_copy_of_a_scope_is_not_open)
     return ctrio_cancel_scope_close(&scope, 0);
 }
 
-MAIN_TEST(
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(
     a_scope_that_was_never_opened_or_is_closed_cannot_be_closed_and_cancelling_it_does_nothing)
 {
     struct ctrio_cancel_scope never = {.magic = 0}, closed;
@@ -259,7 +259,7 @@ MAIN_TEST(
     return 0;
 }
 
-static int closes_anothers(void *arg)
+CTRIO_UNCHECKED_PAIRS static int closes_anothers(void *arg)
 {
     is(ctrio_cancel_scope_close(arg, 0), CTRIO_MISUSE);
     ok(says("by the task that opened it"));
@@ -277,7 +277,7 @@ MAIN_TEST(a_scope_is_closed_by_the_task_that_opened_it)
     return ctrio_cancel_scope_close(&scope, result);
 }
 
-MAIN_TEST(a_nurserys_own_scope_cannot_be_closed)
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(a_nurserys_own_scope_cannot_be_closed)
 {
     struct ctrio_nursery nursery;
     ctrio_nursery_open(&nursery);
@@ -329,7 +329,7 @@ static void a_task_that_does_not_heed_its_cancellation_is_named_in_the_log(void)
     ok(strstr(logged, "ignores_it") == NULL); /* the main task's name is front_run's argument */
 }
 
-static void __attribute__((noinline)) leave_it_open(void)
+CTRIO_UNCHECKED_PAIRS static void __attribute__((noinline)) leave_it_open(void)
 {
     struct ctrio_cancel_scope scope;
     ctrio_cancel_scope_open(&scope);
@@ -371,7 +371,7 @@ static void a_scope_left_open_in_a_frame_that_is_gone_ends_the_program(void)
     ok(strstr(text, "child_that_leaves") != NULL);
 }
 
-static int ends_with_it_open(void *arg)
+CTRIO_UNCHECKED_PAIRS static int ends_with_it_open(void *arg)
 {
     struct ctrio_cancel_scope scope;
     (void)arg;

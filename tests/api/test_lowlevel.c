@@ -39,7 +39,7 @@ static int waits(void *arg)
 }
 
 /* One that waits; its abort function agrees if `abort_fn` is NULL. */
-static int with_waiter(void *abort_fn)
+CTRIO_UNCHECKED_PAIRS static int with_waiter(void *abort_fn)
 {
     aborts = 0;
     told = 0;
@@ -49,7 +49,7 @@ static int with_waiter(void *abort_fn)
     return result == 0 ? ctrio_wait_all_tasks_blocked(0) : result;
 }
 
-MAIN_TEST(a_parked_task_gets_what_it_is_rescheduled_with)
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(a_parked_task_gets_what_it_is_rescheduled_with)
 {
     static const int codes[] = {0, 7, -EIO};
     int result = 0;
@@ -68,7 +68,7 @@ MAIN_TEST(a_parked_task_gets_what_it_is_rescheduled_with)
     return ctrio_collapse(result);
 }
 
-MAIN_TEST(an_abort_function_decides_who_wakes_the_task)
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(an_abort_function_decides_who_wakes_the_task)
 {
     int result = with_waiter(NULL);
     ctrio_cancel(&nursery.scope);
@@ -89,7 +89,7 @@ MAIN_TEST(an_abort_function_decides_who_wakes_the_task)
     return ctrio_collapse(result);
 }
 
-MAIN_TEST(a_cancellation_cannot_be_given_and_only_who_waits_so_can_be_woken)
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(a_cancellation_cannot_be_given_and_only_who_waits_so_can_be_woken)
 {
     is(ctrio_reschedule(ctrio_current_task(), 0), CTRIO_MISUSE);
     int result = with_waiter(NULL);

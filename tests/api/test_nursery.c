@@ -207,7 +207,7 @@ static bool says(const char *part)
     return strstr(ctrio_error_message(CTRIO_MISUSE), part) != NULL;
 }
 
-MAIN_TEST(a_nursery_is_closed_once_and_where_it_was_opened)
+CTRIO_UNCHECKED_PAIRS MAIN_TEST(a_nursery_is_closed_once_and_where_it_was_opened)
 {
     struct ctrio_nursery nursery, copy;
     ctrio_nursery_open(&nursery);
@@ -220,7 +220,7 @@ MAIN_TEST(a_nursery_is_closed_once_and_where_it_was_opened)
     return 0;
 }
 
-static int closes_anothers(void *arg)
+CTRIO_UNCHECKED_PAIRS static int closes_anothers(void *arg)
 {
     is(ctrio_nursery_close(arg, 0), CTRIO_MISUSE);
     ok(says("by the task that opened it"));
@@ -296,7 +296,7 @@ MAIN_TEST(an_argument_in_a_frame_younger_than_the_nursery_is_refused)
 }
 #endif
 
-static int leaves_a_nursery(void *arg)
+CTRIO_UNCHECKED_PAIRS static int leaves_a_nursery(void *arg)
 {
     ctrio_nursery_open((struct ctrio_nursery *)arg);
     ctrio_start_soon((struct ctrio_nursery *)arg, counts_its_end, NULL);

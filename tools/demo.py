@@ -29,7 +29,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from demo_server import BOUND, PROGRAM, ROOT, Client, DemoError, Server
+from demo_server import (
+    BOUND,
+    PROGRAM,
+    ROOT,
+    Checks,
+    Client,
+    DemoError,
+    Server,
+    serve_files,
+)
 
 DOCS = ("*.md", "LICENSE", "changes/**/*", "docs/**/*", "examples/**/*")
 BIG = 8 << 20  # More bytes than the buffers of a connection hold: 4 MB and 64 kB.
@@ -49,20 +58,6 @@ CRASH = re.compile(  # What the server reports of its one crash, from first to l
     r"Traceback \(most recent call last\):\n(?: .*\n)+"
     r"RuntimeError: this URL crashes on purpose"
 )
-
-
-class Checks:
-    """Everything that the demo claims, counted."""
-
-    def __init__(self) -> None:
-        self.held = self.failed = 0
-
-    def __call__(self, holds: bool, claim: str) -> None:
-        if holds:
-            self.held += 1
-        else:
-            self.failed += 1
-        print(f"  {'ok    ' if holds else 'FAILED'} {claim}", flush=True)
 
 
 @dataclass
@@ -133,7 +128,7 @@ class Story:
     def tell(self) -> None:
         options = f"--timeout {TIMEOUT} --grace {GRACE} --crash".split()
         print(f"\n{shlex.join(self.column.command)} {PROGRAM} {' '.join(options)}")
-        self.server = Server(self.column.command, self.site.folder, *options)
+        self.server = serve_files(self.column.command, self.site.folder, *options)
         with ExitStack() as stack:
             stack.callback(self.server.kill)
             self.fetch_by_urllib()
@@ -356,7 +351,7 @@ def measure(columns: list[Column], site: Site, slices: int, checks: Checks) -> N
     with ExitStack() as stack:
         servers = []
         for column in columns:
-            servers.append(Server(column.command, site.folder))
+            servers.append(serve_files(column.command, site.folder))
             stack.callback(servers[-1].kill)
         load = stack.enter_context(Generator(servers))
         if load.say() != ["ready"]:

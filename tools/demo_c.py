@@ -15,7 +15,6 @@ import os
 import random
 import resource
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -24,69 +23,16 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from demo_server import BOUND, ROOT, DemoError, Output
+from demo_server import BOUND, ROOT, Checks, DemoError, Server
 
 CONNECTIONS = 1000
 STALLED = 100
 IDLE = 2.0  # Seconds until the server hangs up on who is silent.
 LATE = 3.0  # Seconds that a busy machine may add.
+INTERRUPTED = 130  # Its exit status after a Ctrl-C.
 LARGEST = 4000  # Bytes of a message: they fit into the buffers of a connection.
 SERVED = r"^served: connections (\d+), bytes (\d+)$"
 LEFT = r"^left over: tasks (\S+), descriptors (\S+), bytes (\S+)$"
-
-
-class Checks:
-    """Everything that this part claims, counted."""
-
-    def __init__(self) -> None:
-        self.held = self.failed = 0
-
-    def __call__(self, holds: bool, claim: str) -> None:
-        if holds:
-            self.held += 1
-        else:
-            self.failed += 1
-        print(f"  {'ok    ' if holds else 'FAILED'} {claim}", flush=True)
-
-
-class EchoServer:
-    """The example in a process of its own."""
-
-    def __init__(self, program: Path) -> None:
-        command = [str(program), "--audit", "127.0.0.1", "0", str(IDLE)]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        self.output = Output(self.process.stdout)
-        self.errors = Output(self.process.stderr)
-        try:
-            self.port = int(self.output.wait_for(r"^listening on .*:(\d+)$")[1])
-        except BaseException:
-            self.kill()
-            raise
-
-    def interrupt(self) -> None:
-        self.process.send_signal(signal.SIGINT)
-
-    def wait(self) -> int:
-        """Wait until it has ended by itself; return its exit status."""
-        try:
-            return self.process.wait(BOUND)
-        except subprocess.TimeoutExpired:
-            raise DemoError(f"the server had not ended after {BOUND:.0f} s") from None
-
-    def kill(self) -> None:
-        """End it in any state; say what it wrote on stderr if it had not ended."""
-        if self.process.poll() is None:
-            self.process.kill()
-            print(f"  the server's stderr:\n{self.errors.text()}")
-        self.process.wait(BOUND)
 
 
 class Client:
@@ -144,7 +90,8 @@ class Story:
     def tell(self) -> None:
         name = self.program.name
         print(f"\n{name} --audit 127.0.0.1 0 {IDLE:g}")
-        self.server = EchoServer(self.program)
+        command = [str(self.program), "--audit", "127.0.0.1", "0", str(IDLE)]
+        self.server = Server(command, r"^listening on .*:(\d+)$", INTERRUPTED)
         with ExitStack() as stack:
             stack.callback(self.server.kill)
             self.clients = []
@@ -211,7 +158,7 @@ class Story:
             f"it hung up on {cut_off} of {len(self.active)}",
         )
         status = self.server.wait()
-        self.checks(status == 130, f"it ended by itself with status {status}")
+        self.checks(status == INTERRUPTED, f"it ended by itself with status {status}")
         errors = self.server.errors.text()
         self.checks(
             errors == "echo_server: interrupted",

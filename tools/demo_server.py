@@ -20,6 +20,20 @@ class DemoError(Exception):
     """The demo cannot go on."""
 
 
+class Checks:
+    """Everything that the demo claims, counted."""
+
+    def __init__(self) -> None:
+        self.held = self.failed = 0
+
+    def __call__(self, holds: bool, claim: str) -> None:
+        if holds:
+            self.held += 1
+        else:
+            self.failed += 1
+        print(f"  {'ok    ' if holds else 'FAILED'} {claim}", flush=True)
+
+
 class Output:
     """The lines that a process has written to one of its pipes, as they come."""
 
@@ -62,11 +76,18 @@ class Output:
 
 
 class Server:
-    """The example server in a process of its own."""
+    """A server in a process of its own.
 
-    def __init__(self, command: list[str], folder: Path, *options: str) -> None:
+    Args:
+        command: its program and arguments.
+        listening: the line that tells its port, as a pattern.
+        ends_with: its exit status if all is well.
+    """
+
+    def __init__(self, command: list[str], listening: str, ends_with: int = 0) -> None:
+        self.ends_with = ends_with
         self.process = subprocess.Popen(
-            [*command, PROGRAM, str(folder), "--port", "0", *options],
+            command,
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -78,7 +99,7 @@ class Server:
         self.output = Output(self.process.stdout)
         self.errors = Output(self.process.stderr)
         try:
-            self.port = int(self.output.wait_for(r"^serving .*:(\d+)/$")[1])
+            self.port = int(self.output.wait_for(listening)[1])
         except BaseException:
             self.kill()
             raise
@@ -99,13 +120,19 @@ class Server:
         if killed:
             self.process.kill()
         status = self.process.wait(BOUND)
-        if killed or status != 0:
+        if killed or status != self.ends_with:
             print(f"  the server's stderr (status {status}):\n{self.errors.text()}")
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the server has used, all threads of it."""
         # What clock_getcpuclockid(3) answers on Linux; /proc counts in ticks of 10 ms.
         return time.clock_gettime((~self.process.pid << 3) | 2)
+
+
+def serve_files(command: list[str], folder: Path, *options: str) -> Server:
+    """Start the example server; `command` runs Python programs."""
+    words = [*command, PROGRAM, str(folder), "--port", "0", *options]
+    return Server(words, r"^serving .*:(\d+)/$")
 
 
 class Client:

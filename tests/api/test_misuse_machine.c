@@ -1,6 +1,7 @@
 /* Misuse where the machine has a part: streams, threads, signal handlers, forks, stacks.
  *
  * The rest of the table is in test_misuse.c; how the deaths are seen, in wrong.h. */
+#include "wire.h"
 #include "wrong.h"
 #include <ctrio/lowlevel.h>
 #include <ctrio/testing.h>
@@ -14,21 +15,13 @@
 
 /* --- streams --------------------------------------------------------------------------------- */
 
-/* Both ends of a connection; the listener is closed again. */
 static int connected(struct ctrio_stream **here, struct ctrio_stream **there)
 {
-    struct ctrio_listener *listener;
-    struct ctrio_address address;
-    *here = *there = NULL;
-    int rc = ctrio_open_tcp_listener(&listener, "127.0.0.1", 0, NULL);
-    if (rc < 0)
-        return rc;
-    rc = ctrio_listener_address(listener, 0, &address);
-    if (rc == 0)
-        rc = ctrio_connect(here, &address, NULL);
-    if (rc == 0)
-        rc = ctrio_accept(listener, there);
-    ctrio_listener_close(listener);
+    struct wire wire;
+    int rc = wire_open(&wire);
+    *here = wire.here;
+    *there = wire.there;
+    ctrio_listener_close(wire.listener);
     return rc;
 }
 

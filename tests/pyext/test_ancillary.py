@@ -13,17 +13,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from datagrams import Pair, ours
 
 import ctrio
 from ctrio._socket import _SocketType
 from ctrio.lowlevel import checkpoint
-from ctrio.socket import from_stdlib_socket
 from ctrio.testing import assert_checkpoints, trio_test, wait_all_tasks_blocked
 
 LEVEL, RIGHTS = stdlib_socket.SOL_SOCKET, stdlib_socket.SCM_RIGHTS
 ROOM = stdlib_socket.CMSG_SPACE(4 * 3)
 CUT = stdlib_socket.MSG_CTRUNC
-Pair = tuple[_SocketType, _SocketType]
 Item = tuple[int, int, bytes]
 Receive = Callable[[_SocketType], Coroutine[Any, Any, Any]]
 
@@ -31,12 +30,6 @@ RECEIVES: dict[str, Receive] = {
     "recvmsg": lambda sock: sock.recvmsg(10, ROOM),
     "recvmsg_into": lambda sock: sock.recvmsg_into([bytearray(10)], ROOM),
 }
-
-
-def ours(sock: stdlib_socket.socket) -> _SocketType:
-    made = from_stdlib_socket(sock)
-    assert isinstance(made, _SocketType)
-    return made
 
 
 @pytest.fixture(params=["stream", "datagrams"])

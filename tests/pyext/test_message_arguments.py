@@ -5,48 +5,17 @@ from __future__ import annotations
 import socket as stdlib_socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from datagrams import DATAGRAMS, Pair, ours
 
 import ctrio
 from ctrio import socket as tsocket
-from ctrio._socket import _SocketType
 from ctrio.testing import assert_checkpoints, assert_no_checkpoints, trio_test
 
-DATAGRAMS = stdlib_socket.SOCK_DGRAM
 Arguments = tuple[Any, ...]
-Pair = tuple[_SocketType, _SocketType]
-
-
-def ours(sock: stdlib_socket.socket) -> _SocketType:
-    made = tsocket.from_stdlib_socket(sock)
-    assert isinstance(made, _SocketType)
-    return made
-
-
-@pytest.fixture
-def pair() -> Iterator[Pair]:
-    """Two connected sockets for datagrams."""
-    left, right = stdlib_socket.socketpair(type=DATAGRAMS)
-    with left, right:
-        yield ours(left), ours(right)
-
-
-@pytest.fixture(params=["127.0.0.1", "::1"])
-def bound(request: pytest.FixtureRequest) -> Iterator[Pair]:
-    """Two sockets for UDP, each with an address."""
-    family = stdlib_socket.AF_INET6 if ":" in request.param else stdlib_socket.AF_INET
-    if family == stdlib_socket.AF_INET6 and not stdlib_socket.has_ipv6:
-        pytest.skip("there is no IPv6 here")
-    with (
-        stdlib_socket.socket(family, DATAGRAMS) as left,
-        stdlib_socket.socket(family, DATAGRAMS) as right,
-    ):
-        left.bind((request.param, 0))
-        right.bind((request.param, 0))
-        yield ours(left), ours(right)
 
 
 # Addresses.

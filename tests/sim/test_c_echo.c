@@ -13,7 +13,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { SEEDS = 100, CLIENTS = 3, SIZE = 40, PORT = 7, SEALED_SEED = 3 };
@@ -111,7 +110,7 @@ static int echo(void *arg)
     (void)arg;
     const struct ctrio_tcp_options options = {.backlog = 16};
     if (world.sealed && !seal_process())
-        _exit(77);
+        _exit(SEAL_IMPOSSIBLE);
     int result = ctrio_open_tcp_listener(&world.listener, "127.0.0.1", PORT, &options);
     if (result < 0)
         return result;
@@ -197,7 +196,7 @@ static int ask_who_we_are(void *arg)
 {
     (void)arg;
     if (!seal_process())
-        _exit(77);
+        _exit(SEAL_IMPOSSIBLE);
     return getppid() > 0 ? 0 : -EPROTO;
 }
 
@@ -208,22 +207,10 @@ static int leave(void)
     return ctrio__c_run_on(&world.scripted.os, NULL, ask_who_we_are, NULL, &options, "leave");
 }
 
-/* What a child that runs fn came to: its exit status, or -signal. */
-static int in_a_child(int (*fn)(void))
-{
-    int status = -1;
-    pid_t child = fork();
-    if (child == 0)
-        _exit(fn());
-    ok(child > 0);
-    is(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static void between_the_first_step_and_the_last_nobody_calls_the_system(void)
 {
-    int status = in_a_child(play);
-    if (status == 77)
+    int status = child_came_to(play);
+    if (status == SEAL_IMPOSSIBLE)
         skip("the system cannot filter calls");
     else
         is(status, 0);
@@ -232,8 +219,8 @@ static void between_the_first_step_and_the_last_nobody_calls_the_system(void)
 /* The filter bites: else the test above could not fail. */
 static void a_task_that_calls_the_system_is_caught(void)
 {
-    int status = in_a_child(leave);
-    if (status == 77)
+    int status = child_came_to(leave);
+    if (status == SEAL_IMPOSSIBLE)
         skip("the system cannot filter calls");
     else
         ok(status < 0);

@@ -3,6 +3,7 @@
  * Memory is what malloc and the sanitizers' run-time need; futexes too, since an allocator may
  * lock.  Everything else ends the process with SIGSYS. */
 #include "seal.h"
+#include "tap.h"
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -10,6 +11,8 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #ifdef CTRIO_VALGRIND
 #include <valgrind/valgrind.h>
 #endif
@@ -42,4 +45,15 @@ bool seal_process(void)
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return false;
     return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0;
+}
+
+int child_came_to(int (*fn)(void))
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0)
+        _exit(fn());
+    ok(child > 0);
+    is(waitpid(child, &status, 0), child);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }

@@ -5,4 +5,8 @@
 
 /* Any other system call kills the process.  False: the system cannot do that. */
 bool seal_process(void);
+
+enum { SEAL_IMPOSSIBLE = 77 };
+/* What a child that runs fn came to: its exit status, or -signal. */
+int child_came_to(int (*fn)(void));
 #endif

@@ -6,13 +6,28 @@
  * generators used up, and then sends nothing. */
 #include "pyext/message.h"
 
-/* Something with a buffer, so that it keeps its size: bytes as they are. */
-static PyObject *hold(PyObject *object)
+/* The buffer that PyArg_Parse got says little of where to get it again: of an object with a
+ * __buffer__ method (PEP 688) its `obj` is a wrapper, which has none.  So the object is asked once
+ * more, and may answer otherwise. */
+PyObject *ctrio__hold(PyObject *object, bool writable)
 {
-    return PyBytes_CheckExact(object) ? Py_NewRef(object) : PyMemoryView_FromObject(object);
+    if (PyBytes_CheckExact(object)) {
+        CTRIO_ASSERT(!writable);
+        return Py_NewRef(object);
+    }
+    PyObject *view = PyMemoryView_FromObject(object);
+    if (view == NULL)
+        return NULL;
+    const Py_buffer *buffer = PyMemoryView_GET_BUFFER(view);
+    if (PyBuffer_IsContiguous(buffer, 'C') && !(writable && buffer->readonly))
+        return view;
+    Py_DECREF(view);
+    PyErr_Format(PyExc_BufferError, "the second buffer of a '%.100s' is not like its first",
+                 Py_TYPE(object)->tp_name);
+    return NULL;
 }
 
-static struct iovec memory_of(PyObject *piece)
+struct iovec ctrio__memory_of(PyObject *piece)
 {
     if (PyBytes_CheckExact(piece))
         return (struct iovec){PyBytes_AS_STRING(piece), (size_t)PyBytes_GET_SIZE(piece)};
@@ -34,27 +49,27 @@ int ctrio__message_hold(struct ctrio__coroutine *coro, PyObject *objects, Py_ssi
     return 0;
 }
 
-int ctrio__message_hold_one(struct ctrio__coroutine *coro, Py_buffer *buffer)
+int ctrio__message_hold_one(struct ctrio__coroutine *coro, PyObject *object, bool writable)
 {
-    PyObject *piece = hold(buffer->obj);
+    PyObject *piece = ctrio__hold(object, writable);
     PyObject *tuple = piece != NULL ? PyTuple_Pack(1, piece) : NULL;
     Py_XDECREF(piece);
-    PyBuffer_Release(buffer);
     return ctrio__message_hold(coro, tuple, 0);
 }
 
-static PyObject *checked(PyObject *object, int (*check)(PyObject *object, Py_buffer *buffer))
+static PyObject *checked(PyObject *object, int (*check)(PyObject *object, Py_buffer *buffer),
+                         bool writable)
 {
     Py_buffer buffer;
     if (check(object, &buffer) < 0)
         return NULL;
-    PyObject *piece = hold(buffer.obj);
+    PyObject *piece = ctrio__hold(object, writable);
     PyBuffer_Release(&buffer);
     return piece;
 }
 
 PyObject *ctrio__message_list(PyObject *objects, const char *method,
-                              int (*check)(PyObject *object, Py_buffer *buffer))
+                              int (*check)(PyObject *object, Py_buffer *buffer), bool writable)
 {
     char text[64];
     snprintf(text, sizeof text, "%s() argument 1 must be an iterable", method);
@@ -70,7 +85,7 @@ PyObject *ctrio__message_list(PyObject *objects, const char *method,
     else
         list = PyList_New(0);
     for (Py_ssize_t i = 0; list != NULL && i < count; i++) {
-        PyObject *piece = checked(PyTuple_GET_ITEM(items, i), check);
+        PyObject *piece = checked(PyTuple_GET_ITEM(items, i), check, writable);
         if (piece == NULL || PyList_Append(list, piece) < 0)
             Py_CLEAR(list);
         Py_XDECREF(piece);
@@ -87,6 +102,6 @@ struct iovec *ctrio__message_pieces(struct ctrio__coroutine *coro, struct iovec 
     if (list == NULL)
         PyErr_NoMemory();
     for (Py_ssize_t i = 0; list != NULL && i < pieces; i++)
-        list[i] = memory_of(PyTuple_GET_ITEM(coro->arg2, i));
+        list[i] = ctrio__memory_of(PyTuple_GET_ITEM(coro->arg2, i));
     return list;
 }

@@ -25,12 +25,12 @@ static inline struct ctrio__py_message *ctrio__message_of(struct ctrio__coroutin
 
 /* --- held memory: message.c -------------------------------------------------------- */
 
-/* Holds one buffer, which PyArg_Parse has found good; releases it.  -1 with an error. */
-int ctrio__message_hold_one(struct ctrio__coroutine *coro, Py_buffer *buffer);
+/* Holds that of one object.  -1 with an error. */
+int ctrio__message_hold_one(struct ctrio__coroutine *coro, PyObject *object, bool writable);
 /* The objects that hold several buffers, in a list, out of any iterable.  `check` says what kind
  * they have to be of.  NULL with an error. */
 PyObject *ctrio__message_list(PyObject *objects, const char *method,
-                              int (*check)(PyObject *object, Py_buffer *buffer));
+                              int (*check)(PyObject *object, Py_buffer *buffer), bool writable);
 /* Holds these (stolen; NULL with an error); the last `more` are no pieces.  -1 with an error. */
 int ctrio__message_hold(struct ctrio__coroutine *coro, PyObject *objects, Py_ssize_t more);
 

@@ -57,14 +57,14 @@ static int read_recvfrom_into(struct ctrio__coroutine *coro)
     if (!PyArg_ParseTupleAndKeywords(coro->arg2, coro->arg, "w*|ni:recvfrom_into", names, &buffer,
                                      &size, &flags))
         return -1;
-    Py_ssize_t length = buffer.len;
-    if (size < 0 || size > length) {
-        PyBuffer_Release(&buffer);
+    int failed = ctrio__message_hold_one(coro, ctrio__buffer_argument(coro), true);
+    PyBuffer_Release(&buffer);
+    if (failed < 0)
+        return -1;
+    Py_ssize_t length = (Py_ssize_t)ctrio__memory_of(PyTuple_GET_ITEM(coro->arg2, 0)).iov_len;
+    if (size < 0 || size > length)
         return refuse_value(size < 0 ? "negative buffersize in recvfrom_into"
                                      : "nbytes is greater than the length of the buffer");
-    }
-    if (ctrio__message_hold_one(coro, &buffer) < 0)
-        return -1;
     return set_receive(coro, size == 0 ? length : size, 0, flags);
 }
 
@@ -98,7 +98,7 @@ static int read_recvmsg_into(struct ctrio__coroutine *coro)
     if (ctrio__refuse_keywords(coro) < 0 ||
         !PyArg_ParseTuple(coro->arg2, "O|ni:recvmsg_into", &buffers, &control, &flags))
         return -1;
-    PyObject *list = ctrio__message_list(buffers, "recvmsg_into", check_writable);
+    PyObject *list = ctrio__message_list(buffers, "recvmsg_into", check_writable, true);
     if (ctrio__message_hold(coro, list, 0) < 0)
         return -1;
     return set_receive(coro, 0, control, flags);

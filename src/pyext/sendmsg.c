@@ -88,7 +88,11 @@ static int read_sendto(struct ctrio__coroutine *coro)
         parsed = PyArg_ParseTuple(coro->arg, "y*iO:sendto", &buffer, &flags, &address);
     else
         parsed = PyArg_ParseTuple(coro->arg, "y*O:sendto", &buffer, &address);
-    if (!parsed || ctrio__message_hold_one(coro, &buffer) < 0)
+    if (!parsed)
+        return -1;
+    int failed = ctrio__message_hold_one(coro, PyTuple_GET_ITEM(coro->arg, 0), false);
+    PyBuffer_Release(&buffer);
+    if (failed < 0)
         return -1;
     ctrio__message_of(coro)->op.flags = flags;
     ctrio__message_of(coro)->ready = true;
@@ -114,7 +118,8 @@ static int check_readable(PyObject *object, Py_buffer *buffer)
 static int hold_sendmsg(struct ctrio__coroutine *coro)
 {
     bool more = PyTuple_GET_SIZE(coro->arg) > 1;
-    PyObject *list = ctrio__message_list(PyTuple_GET_ITEM(coro->arg, 0), "sendmsg", check_readable);
+    PyObject *list =
+        ctrio__message_list(PyTuple_GET_ITEM(coro->arg, 0), "sendmsg", check_readable, false);
     if (list != NULL && more) {
         PyObject *block = ctrio__ancillary_from_python(PyTuple_GET_ITEM(coro->arg, 1));
         if (block == NULL || PyList_Append(list, block) < 0)

@@ -82,8 +82,16 @@ void ctrio__py_socket_drop(struct ctrio__coroutine *coro);
 /* Keeps arguments as they came, in coro->arg2 and coro->arg. */
 int ctrio__keep_arguments(struct ctrio__coroutine *coro, PyObject *const *args, Py_ssize_t nargs,
                           PyObject *kwnames);
+/* Of those, when parsed, the first, or the one that is called "buffer"; borrowed. */
+PyObject *ctrio__buffer_argument(const struct ctrio__coroutine *coro);
 /* -1 with the standard library's text if keywords were kept. */
 int ctrio__refuse_keywords(const struct ctrio__coroutine *coro);
+
+/* Something that holds an object's memory, which PyArg_Parse has found good, so that it keeps its
+ * size: bytes as they are, else a memoryview.  A new reference; NULL with an error. */
+PyObject *ctrio__hold(PyObject *object, bool writable);
+/* Where the memory is that such a thing holds. */
+struct iovec ctrio__memory_of(PyObject *piece);
 
 enum { CTRIO__SCRATCH = 65536 }; /* bytes of runner->scratch */
 

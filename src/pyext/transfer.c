@@ -161,6 +161,14 @@ int ctrio__keep_arguments(struct ctrio__coroutine *coro, PyObject *const *args, 
     return 0;
 }
 
+PyObject *ctrio__buffer_argument(const struct ctrio__coroutine *coro)
+{
+    if (PyTuple_GET_SIZE(coro->arg2) > 0)
+        return PyTuple_GET_ITEM(coro->arg2, 0);
+    CTRIO_ASSERT(coro->arg != NULL && PyDict_CheckExact(coro->arg));
+    return PyDict_GetItemString(coro->arg, "buffer");
+}
+
 int ctrio__refuse_keywords(const struct ctrio__coroutine *coro)
 {
     if (coro->arg == NULL || !PyDict_Check(coro->arg))
@@ -223,17 +231,18 @@ static int parse_recv_into(struct ctrio__coroutine *coro, PyObject *const *args,
     return ctrio__keep_arguments(coro, args, nargs, kwnames);
 }
 
-/* coro->arg2 becomes a view of the object, which keeps it from changing its size. */
-static int hold_view(struct ctrio__coroutine *coro, PyObject *object)
+/* coro->arg2 becomes what holds the memory of the argument; releases the buffer that it was checked
+ * with.  How long it is; -1 with an error. */
+static Py_ssize_t hold_memory(struct ctrio__coroutine *coro, Py_buffer *buffer, bool writable)
 {
-    PyObject *view = PyMemoryView_FromObject(object);
-    if (view == NULL)
+    PyObject *piece = ctrio__hold(ctrio__buffer_argument(coro), writable);
+    PyBuffer_Release(buffer);
+    if (piece == NULL)
         return -1;
-    const Py_buffer *buffer = PyMemoryView_GET_BUFFER(view);
-    CTRIO_ASSERT(PyBuffer_IsContiguous(buffer, 'C'));
-    ctrio__transfer_of(coro)->op.buffer = buffer->buf;
-    Py_XSETREF(coro->arg2, view);
-    return 0;
+    struct iovec memory = ctrio__memory_of(piece);
+    ctrio__transfer_of(coro)->op.buffer = memory.iov_base;
+    Py_XSETREF(coro->arg2, piece);
+    return (Py_ssize_t)memory.iov_len;
 }
 
 static int read_recv_into(struct ctrio__coroutine *coro)
@@ -246,10 +255,8 @@ static int read_recv_into(struct ctrio__coroutine *coro)
     if (!PyArg_ParseTupleAndKeywords(coro->arg2, coro->arg, "w*|ni:recv_into", names, &buffer,
                                      &size, &flags))
         return -1;
-    Py_ssize_t length = buffer.len;
-    int failed = hold_view(coro, buffer.obj);
-    PyBuffer_Release(&buffer);
-    if (failed < 0)
+    Py_ssize_t length = hold_memory(coro, &buffer, true);
+    if (length < 0)
         return -1;
     if (size < 0 || size > length) {
         PyErr_SetString(PyExc_ValueError, size < 0 ? "negative buffersize in recv_into"
@@ -283,12 +290,11 @@ static int read_send(struct ctrio__coroutine *coro)
     if (ctrio__refuse_keywords(coro) < 0 ||
         !PyArg_ParseTuple(coro->arg2, "y*|i:send", &buffer, &flags))
         return -1;
-    Py_ssize_t length = buffer.len;
-    int failed = hold_view(coro, buffer.obj);
-    PyBuffer_Release(&buffer);
-    if (failed == 0)
-        set_size(ctrio__transfer_of(coro), length, flags);
-    return failed;
+    Py_ssize_t length = hold_memory(coro, &buffer, false);
+    if (length < 0)
+        return -1;
+    set_size(ctrio__transfer_of(coro), length, flags);
+    return 0;
 }
 
 /* --- attempts ---------------------------------------------------------------------- */

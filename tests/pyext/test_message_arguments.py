@@ -323,3 +323,79 @@ async def test_a_list_that_shrinks_while_it_is_read_harms_nobody(pair: Pair) -> 
 
     items: list[Any] = [(Level(), stdlib_socket.SCM_RIGHTS, b"") for _ in range(3)]
     assert await pair[0].sendmsg([b"x"], items) == 1
+
+
+class OfPython:
+    """An object whose buffer comes from a method of a Python class (PEP 688)."""
+
+    def __init__(self, *memories: memoryview) -> None:
+        self.memories = list(
+            memories
+        )  # One for each time that it is asked; the last stays.
+
+    def __buffer__(self, flags: int) -> memoryview:
+        return self.memories.pop(0) if len(self.memories) > 1 else self.memories[0]
+
+
+needs_pep_688 = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="__buffer__ methods came with CPython 3.12"
+)
+SEND: dict[str, Callable[[Any, Any], Any]] = {
+    "send": lambda sock, data: sock.send(data),
+    "sendmsg": lambda sock, data: sock.sendmsg([data]),
+}
+RECEIVE: dict[str, Callable[[Any, Any], Any]] = {
+    "recv_into": lambda sock, buffer: sock.recv_into(buffer),
+    "recv_into, by name": lambda sock, buffer: sock.recv_into(buffer=buffer),
+    "recvfrom_into": lambda sock, buffer: sock.recvfrom_into(buffer),
+    "recvfrom_into, by name": lambda sock, buffer: sock.recvfrom_into(buffer=buffer),
+    "recvmsg_into": lambda sock, buffer: sock.recvmsg_into([buffer]),
+}
+
+
+@needs_pep_688
+@pytest.mark.parametrize("send", SEND.values(), ids=SEND)
+@trio_test
+async def test_what_is_sent_may_come_from_a_method(
+    send: Callable[[Any, Any], Any], pair: Pair
+) -> None:
+    assert await send(pair[0], OfPython(memoryview(b"abc"))) == 3
+    assert await pair[1].recv(10) == b"abc"
+
+
+@needs_pep_688
+@trio_test
+async def test_what_is_sent_to_an_address_may_come_from_a_method(bound: Pair) -> None:
+    left, right = bound
+    assert await left.sendto(OfPython(memoryview(b"abc")), right.getsockname()) == 3
+    assert await right.recv(10) == b"abc"
+
+
+@needs_pep_688
+@pytest.mark.parametrize("receive", RECEIVE.values(), ids=RECEIVE)
+@trio_test
+async def test_what_is_received_may_go_where_a_method_says(
+    receive: Callable[[Any, Any], Any], pair: Pair
+) -> None:
+    memory = bytearray(5)
+    await pair[1].send(b"abc")
+    await receive(pair[0], OfPython(memoryview(memory)))
+    assert memory == b"abc\0\0"
+
+
+@needs_pep_688
+@pytest.mark.parametrize("receive", RECEIVE.values(), ids=RECEIVE)
+@pytest.mark.parametrize(
+    "second",
+    [memoryview(b"abcde"), memoryview(bytearray(10))[::2]],
+    ids=["read", "apart"],
+)
+@trio_test
+async def test_a_method_that_changes_its_mind_is_refused(
+    receive: Callable[[Any, Any], Any], second: memoryview, pair: Pair
+) -> None:
+    buffer = OfPython(memoryview(bytearray(5)), second)
+    await pair[1].send(b"abc")
+    with pytest.raises(BufferError):
+        await receive(pair[0], buffer)
+    assert await pair[0].recv(10) == b"abc"

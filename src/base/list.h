@@ -71,6 +71,12 @@ static inline size_t ctrio__list_count(const struct ctrio_list *list)
     return count;
 }
 
+/* For assertions: a list that is too long to be counted each time is believed. */
+static inline bool ctrio__list_has(const struct ctrio_list *list, size_t count)
+{
+    return count > 1000 || count == ctrio__list_count(list);
+}
+
 /* The body may unlink `link` itself, and nothing else. */
 #define ctrio__list_each(link, list)                                                               \
     for (struct ctrio_list *link = (list)->next, *link##_next = link->next; link != (list);        \

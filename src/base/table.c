@@ -70,7 +70,7 @@ void ctrio__table_insert(struct ctrio_table *table, struct ctrio_table_node *nod
     push(table, node);
     table->count++;
     table->changes++;
-    CTRIO_ASSERT_SLOW(table->count > 1000 || table->count == ctrio__list_count(&table->order));
+    CTRIO_ASSERT_SLOW(ctrio__list_has(&table->order, table->count));
 }
 
 void ctrio__table_remove(struct ctrio_table *table, struct ctrio_table_node *node)

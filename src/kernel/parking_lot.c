@@ -20,7 +20,7 @@ void ctrio__lot_enter(struct ctrio_parking_lot *lot, struct ctrio_task *task)
     ctrio__list_append(&lot->parked, &task->lot_link);
     lot->count++;
     task->lot = lot;
-    CTRIO_ASSERT_SLOW(lot->count > 1000 || lot->count == ctrio__list_count(&lot->parked));
+    CTRIO_ASSERT_SLOW(ctrio__list_has(&lot->parked, lot->count));
 }
 
 static enum ctrio__abort leave(struct ctrio_task *task, const struct ctrio__outcome *why)
@@ -84,7 +84,7 @@ size_t ctrio__lot_repark(struct ctrio_parking_lot *lot, struct ctrio_parking_lot
         to->count++;
         task->lot = to;
     }
-    CTRIO_ASSERT_SLOW(to->count > 1000 || to->count == ctrio__list_count(&to->parked));
+    CTRIO_ASSERT_SLOW(ctrio__list_has(&to->parked, to->count));
     return count;
 }
 
@@ -109,7 +109,7 @@ void ctrio__lot_leave(struct ctrio_task *task)
     CTRIO_ASSERT(lot->count > 0);
     ctrio__list_unlink(&task->lot_link);
     lot->count--;
-    CTRIO_ASSERT_SLOW(lot->count > 1000 || lot->count == ctrio__list_count(&lot->parked));
+    CTRIO_ASSERT_SLOW(ctrio__list_has(&lot->parked, lot->count));
 }
 
 void ctrio__lot_leave_this(struct ctrio_parking_lot *lot, struct ctrio_task *task)

@@ -40,8 +40,7 @@ bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task)
 }
 
 /* Counted from the first operation of the step that completed at once.  The ticks cost as much as
- * an operation: while these come fast, only the first,
- * second, fourth, eighth and so on looks. */
+ * an operation: while these come fast, only the first, second, fourth, eighth and so on looks. */
 static bool within_bounds(struct ctrio_run *run)
 {
     static const uint64_t fast = 1000; /* ticks between two looks */

@@ -12,8 +12,8 @@
  * schedule point. */
 bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task);
 /* The same for an operation that has completed at once.  Where run->bounded allows it (a documented
- * departure from Trio, the C front end's default), others may be runnable too: until the task has
- * done so a hundred times, or for 20 us, since its step began. */
+ * departure from Trio, the C front end's default), others may be runnable too: a hundred times in a
+ * step, or for 20 us after the first; and then it counts as no schedule point. */
 bool ctrio__may_go_on(struct ctrio_run *run, struct ctrio_task *task);
 /* With tasks runnable, the look at the machine may be left out this turn: the last one is recent,
  * and nothing has voided the budget since (a new wait for I/O, the entry queue, a near deadline).

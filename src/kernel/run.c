@@ -67,9 +67,8 @@ static void free_left_over_tasks(struct ctrio_run *run)
 
 /* The tree is made flat first, children behind their parents: to look for a leaf from the root
  * each time would take the square of its depth, and foreign code may close any while we go. */
-static void forget_scopes(struct ctrio_run *run, struct ctrio_list *roots)
+static void forget_scopes(struct ctrio_list *roots)
 {
-    (void)run;
     for (struct ctrio_list *at = roots->next; at != roots; at = at->next) {
         struct ctrio_cancel_scope *scope = ctrio__scope_from(at, sibling);
         ctrio__list_each (link, &scope->children)
@@ -83,15 +82,15 @@ static void forget_scopes(struct ctrio_run *run, struct ctrio_list *roots)
         ctrio__scope_forget(scope);
         scope->frontend->scope_release(scope);
     }
-    CTRIO_ASSERT(ctrio__list_empty(&run->todo));
 }
 
 void ctrio__run_close(struct ctrio_run *run)
 {
     run->current = NULL;
     run->closed = true;
-    forget_scopes(run, &run->limbo.children);
-    forget_scopes(run, &run->roots);
+    forget_scopes(&run->limbo.children);
+    forget_scopes(&run->roots);
+    CTRIO_ASSERT(ctrio__list_empty(&run->todo));
     free_left_over_tasks(run);
     run->batch_count = 0;
     run->ready_count = 0;

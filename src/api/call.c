@@ -47,9 +47,12 @@ int ctrio_call_on_stack(size_t size, ctrio_task_fn *fn, void *arg)
     if (size > SIZE_MAX / 65536)
         return -ENOMEM;
     ctrio__stack_pool_init(&pool, &ctrio__memory_native, size + AROUND);
+    pool.at_once = 1;
     int result = ctrio__stack_promise(&pool);
-    if (result < 0)
+    if (result < 0) {
+        ctrio__stack_pool_close(&pool);
         return result;
+    }
     struct ctrio__stack *stack = ctrio__stack_take(&pool);
     call_there(&call, stack);
     ctrio__stack_give(&pool, stack);

@@ -7,6 +7,12 @@ void ctrio__fiber_adopt_thread(struct ctrio__fiber *fiber)
     *fiber = (struct ctrio__fiber){.sp = NULL};
 }
 
+void ctrio__fiber_reclaim(char *low, size_t size)
+{
+    (void)low;
+    (void)size;
+}
+
 void ctrio__fiber_init(struct ctrio__fiber *fiber, char *low, size_t size, void (*entry)(void *arg),
                        void *arg)
 {

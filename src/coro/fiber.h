@@ -19,6 +19,9 @@ void ctrio__fiber_adopt_thread(struct ctrio__fiber *fiber);
 /* entry(arg) on the stack [low, low + size); it must not return, but switch away for good. */
 void ctrio__fiber_init(struct ctrio__fiber *fiber, char *low, size_t size, void (*entry)(void *arg),
                        void *arg);
+/* Memory that was a stack may be written to before it is one again: what its last user has told a
+ * sanitizer about it is forgotten. */
+void ctrio__fiber_reclaim(char *low, size_t size);
 /* First thing that entry does. */
 void ctrio__fiber_entered(struct ctrio__fiber *fiber);
 /* From the one that runs, to one that does not. */

@@ -28,11 +28,16 @@ void ctrio__fiber_adopt_thread(struct ctrio__fiber *fiber)
     *fiber = (struct ctrio__fiber){.sp = NULL};
 }
 
+void ctrio__fiber_reclaim(char *low, size_t size)
+{
+    __asan_unpoison_memory_region(low, size);
+}
+
 void ctrio__fiber_init(struct ctrio__fiber *fiber, char *low, size_t size, void (*entry)(void *arg),
                        void *arg)
 {
     *fiber = (struct ctrio__fiber){.low = low, .size = size};
-    __asan_unpoison_memory_region(low, size); /* what its last user left behind */
+    ctrio__fiber_reclaim(low, size);
     fiber->sp = ctrio__switch_prepare(low, low + size, entry, arg);
 }
 

@@ -8,6 +8,12 @@ void ctrio__fiber_adopt_thread(struct ctrio__fiber *fiber)
     *fiber = (struct ctrio__fiber){.shadow = __tsan_get_current_fiber()};
 }
 
+void ctrio__fiber_reclaim(char *low, size_t size)
+{
+    (void)low;
+    (void)size;
+}
+
 void ctrio__fiber_init(struct ctrio__fiber *fiber, char *low, size_t size, void (*entry)(void *arg),
                        void *arg)
 {

@@ -21,11 +21,13 @@ CTRIO_API void ctrio_error_print(int code, FILE *out);
 /* For the end of main(): prints a failure as "who: …" on stderr and drops all stories; the exit
  * status (130 for CTRIO_INTERRUPTED). */
 CTRIO_API int ctrio_exit_status(int code, const char *who);
-/* Python's `except* which: pass`: `code` without its leaves `which`; 0 when nothing is left.  Works
- * on plain codes too.  Never allocates. */
+/* Python's `except* which: pass`: `code` without its leaves `which`; 0 when nothing is left, or
+ * CTRIO_CANCELLED where children of the group were cancelled too by a scope further out: return it.
+ * Works on plain codes too.  Never allocates. */
 CTRIO_CHECKED int ctrio_except(int code, int which);
 /* For a nursery that is an implementation detail: a group becomes its first leaf's code, and the
- * leaf's story lists the others.  Any other code passes through. */
+ * leaf's story lists the others, but no cancelled ones: their scope will say it at the next
+ * checkpoint.  Any other code passes through. */
 CTRIO_CHECKED int ctrio_collapse(int code);
 
 /* Takes the story out to keep or to walk; owned: ctrio_error_free().  Never NULL for code < 0. */
@@ -41,7 +43,8 @@ CTRIO_API const char *ctrio_error_text(const struct ctrio_error *error);
 /* The i-th child of a group in the order they failed; NULL past the end and for a leaf. */
 CTRIO_API const struct ctrio_error *ctrio_error_child(const struct ctrio_error *error, size_t i);
 /* ExceptionGroup.split(): leaves with `code` go to *match, others to *rest, each with the tree's
- * shape, each NULL when empty.  Steals `error`; -ENOMEM: it is still yours and unchanged. */
+ * shape, each NULL when empty; *rest a leaf CTRIO_CANCELLED where only such were left.  Steals
+ * `error`; -ENOMEM: it is still yours and unchanged. */
 CTRIO_CHECKED int ctrio_error_split(struct ctrio_error *error, int code, struct ctrio_error **match,
                                     struct ctrio_error **rest);
 #ifdef __cplusplus

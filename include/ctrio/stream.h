@@ -14,7 +14,7 @@ CTRIO_ASYNC int ctrio_receive_some(struct ctrio_stream *stream, void *buffer, si
 /* Sends every byte, else fails.  Cancelled before the first byte: as if never called.  After a
  * part: sending is over (CTRIO_BROKEN_RESOURCE from then on), statistics say how much went. */
 CTRIO_ASYNC int ctrio_send_all(struct ctrio_stream *stream, const void *data, size_t size);
-/* The same for several pieces in as few system calls as possible. */
+/* The same for several pieces, of which a system call takes sixteen. */
 CTRIO_ASYNC int ctrio_send_slices(struct ctrio_stream *stream, const struct ctrio_slice *slices,
                                   size_t count);
 /* printf into the stream: for protocol lines, at most 4096 bytes (-EMSGSIZE, nothing sent). */
@@ -52,7 +52,7 @@ CTRIO_API intptr_t ctrio_stream_handle(const struct ctrio_stream *stream);
 struct ctrio_reader {
     struct ctrio_stream *stream; /* public, borrowed */
     char *buffer;
-    size_t capacity, start, end, scanned;
+    size_t capacity, start, end; /* what is buffered: buffer[start .. end) */
     void *reserved[2];
 };
 /* One reader a stream, for the stream's life: it may hold bytes of it.  Nothing to free. */

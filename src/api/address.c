@@ -1,6 +1,7 @@
 /* address.c - socket addresses as text, without asking anybody. */
 #include "api/address.h"
 #include "base/assert.h"
+#include "io/net.h"
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -13,6 +14,18 @@ void ctrio__address_set(struct ctrio_address *address, const void *name, uint32_
     CTRIO_ASSERT(size <= sizeof address->storage);
     *address = (struct ctrio_address){.size = size};
     memcpy(address->storage, name, size);
+}
+
+int ctrio__address_of_socket(struct ctrio_address *address, struct ctrio__os *os, intptr_t handle,
+                             bool peer)
+{
+    uint32_t size = sizeof address->storage;
+    struct sockaddr *name = (struct sockaddr *)(void *)address->storage;
+    int result = os->net->name(os, handle, peer, name, &size);
+    if (result < 0)
+        return result;
+    address->size = size;
+    return 0;
 }
 
 bool ctrio__address_numeric(struct ctrio_address *address, const char *host, uint16_t port)

@@ -1,6 +1,7 @@
 /* address.h - addresses and names, for those who connect and listen. */
 #ifndef CTRIO_API_ADDRESS_H
 #define CTRIO_API_ADDRESS_H
+#include "os/os.h"
 #include <ctrio/resolver.h>
 #include <sys/socket.h>
 
@@ -12,6 +13,9 @@ static inline const struct sockaddr *ctrio__address_name(const struct ctrio_addr
 {
     return (const struct sockaddr *)(const void *)address->storage;
 }
+/* Where a socket is, or its peer. */
+int ctrio__address_of_socket(struct ctrio_address *address, struct ctrio__os *os, intptr_t handle,
+                             bool peer);
 /* ctrio_resolve() with getaddrinfo's flags; `host` NULL: what they say. */
 int ctrio__resolve(const char *host, uint16_t port, int flags, struct ctrio_address *addresses,
                    size_t capacity);

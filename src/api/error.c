@@ -74,6 +74,14 @@ struct ctrio_error *ctrio__error_new(int code, const char *text)
     return error;
 }
 
+bool ctrio__all_zero(const uint64_t *words, size_t count)
+{
+    size_t i = 0;
+    while (i < count && words[i] == 0)
+        i++;
+    return i == count;
+}
+
 int ctrio__fail(int code, const char *text)
 {
     ctrio__stories_push(ctrio__stories(), ctrio__error_new(code, text));
@@ -196,6 +204,10 @@ int ctrio_error_restore(struct ctrio_error *error)
     if (error == NULL)
         return 0;
     int code = error->code;
+    if (code == CTRIO_CANCELLED) { /* the scopes' word, which has no story */
+        ctrio_error_free(error);
+        return code;
+    }
     if (!error->bare) /* there is one a thread: it cannot wait among the stories */
         ctrio__stories_push(ctrio__stories(), error);
     return code;

@@ -19,7 +19,8 @@ struct ctrio_error {
     int code;
     /* One byte for the flags: two nodes lie in each task, and the size counts there. */
     uint8_t place; /* 1 + its index in the nodes of the task that it lies in; 0: the heap */
-    bool and_cancelled : 1; /* a group from which Cancelled leaves were taken */
+    bool and_cancelled : 1; /* Cancelled leaves were taken from it, or from a group inside; so of a
+                             * whole story the root's counts */
     bool own_name : 1;      /* task_name is ours to free */
     bool bare : 1;          /* the thread's own, for when there is no memory: not freed */
     bool apart : 1;         /* a group that is being taken apart: `twin` is meaningful */
@@ -41,6 +42,10 @@ const struct ctrio_error *ctrio__stories_find(struct ctrio_error *const *stories
 void ctrio__stories_drop(struct ctrio_error **stories);
 /* A leaf on the heap; NULL: no memory.  `text` is borrowed, and static. */
 struct ctrio_error *ctrio__error_new(int code, const char *text);
+/* What a later version may give a meaning must be zero now. */
+#define CTRIO__RESERVED_IS_ZERO(options)                                                           \
+    ctrio__all_zero((options)->reserved, sizeof(options)->reserved / sizeof(uint64_t))
+bool ctrio__all_zero(const uint64_t *words, size_t count);
 /* Notes a static text for `code` and gives it back. */
 int ctrio__fail(int code, const char *text);
 /* The code's own words; static, or in a buffer of the thread's. */

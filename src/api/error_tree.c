@@ -148,8 +148,9 @@ int ctrio_except(int code, int which)
         if (root != NULL)
             put_together(root);
         if (code == which || root->children == NULL) {
+            bool cancelled = root != NULL && root->and_cancelled;
             ctrio_error_free(root);
-            return 0;
+            return cancelled ? CTRIO_CANCELLED : 0;
         }
     }
     ctrio__stories_push(ctrio__stories(), root);
@@ -185,7 +186,6 @@ static void split_group(struct ctrio_error *group, struct ctrio_error *twin, int
     struct ctrio_error *child = group->children;
     struct ctrio_error **rest = &group->children, **match = &twin->children;
     group->children = NULL;
-    twin->and_cancelled = group->and_cancelled;
     while (child != NULL) {
         struct ctrio_error *next = child->next;
         if (child->apart) {
@@ -235,11 +235,13 @@ int ctrio_error_split(struct ctrio_error *error, int code, struct ctrio_error **
     put_together(error);
     CTRIO_ASSERT(twin != NULL);
     *match = twin->children != NULL ? twin : NULL;
-    *rest = error->children != NULL ? error : NULL;
+    *rest = error->children != NULL || error->and_cancelled ? error : NULL;
     if (*match == NULL)
         ctrio__free(twin);
     if (*rest == NULL)
         ctrio_error_free(error);
+    else if (error->children == NULL)
+        error->code = CTRIO_CANCELLED; /* all that is left of it */
     return 0;
 }
 

@@ -11,22 +11,18 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-static void set_int(struct ctrio__os *os, intptr_t handle, int level, int name, int value)
-{
-    os->net->setsockopt(os, handle, level, name, &value, sizeof value);
-}
-
 static void configure(struct ctrio__os *os, intptr_t handle, int family,
                       const struct ctrio_tcp_options *options)
 {
-    set_int(os, handle, SOL_SOCKET, SO_REUSEADDR, 1);
+    ctrio__set_int(os, handle, SOL_SOCKET, SO_REUSEADDR, 1);
     if (family == AF_INET6)
-        set_int(os, handle, IPPROTO_IPV6, IPV6_V6ONLY, 1); /* 0.0.0.0 has a socket of its own */
+        ctrio__set_int(os, handle, IPPROTO_IPV6, IPV6_V6ONLY,
+                       1); /* 0.0.0.0 has a socket of its own */
     if (options->reuse_port)
-        set_int(os, handle, SOL_SOCKET, SO_REUSEPORT, 1);
+        ctrio__set_int(os, handle, SOL_SOCKET, SO_REUSEPORT, 1);
 #ifdef TCP_DEFER_ACCEPT
     if (options->defer_accept)
-        set_int(os, handle, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
+        ctrio__set_int(os, handle, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
 #endif
 }
 
@@ -99,6 +95,7 @@ int ctrio_open_tcp_listener(struct ctrio_listener **listener, const char *host, 
     if (made == NULL)
         return -ENOMEM;
     made->options = *options;
+    ctrio_event_init(&made->closed);
     result = listen_on_all(made, ctrio__c_current->os, addresses, (size_t)found);
     if (result < 0) {
         ctrio_listener_close(made);
@@ -117,24 +114,25 @@ int ctrio_listener_address(const struct ctrio_listener *listener, size_t i,
         return ctrio__refuse_outside();
     if (i >= listener->count)
         return -ENOENT;
-    uint32_t size = sizeof address->storage;
-    int result = run->os->net->name(run->os, listener->sockets[i].handle, false,
-                                    (struct sockaddr *)address->storage, &size);
-    if (result >= 0)
-        address->size = size;
-    return result < 0 ? result : 0;
+    return ctrio__address_of_socket(address, run->os, listener->sockets[i].handle, false);
 }
 
-static void leave(struct ctrio_listener *listener)
+void ctrio__listener_enter(struct ctrio_listener *listener)
 {
-    if (--listener->calls == 0 && listener->closed)
+    listener->calls++;
+}
+
+void ctrio__listener_leave(struct ctrio_listener *listener)
+{
+    CTRIO_ASSERT(listener->calls > 0);
+    if (--listener->calls == 0 && listener->closed.is_set)
         ctrio__free(listener);
 }
 
-static void push_spare(struct ctrio_listener *listener, struct ctrio_stream *stream)
+void ctrio__listener_push_spare(struct ctrio_listener *listener, struct ctrio_stream *stream)
 {
     CTRIO_ASSERT(stream != NULL);
-    if (listener->closed) {
+    if (listener->closed.is_set) {
         ctrio_stream_abort(stream);
         return;
     }
@@ -155,16 +153,16 @@ void ctrio_listener_close(struct ctrio_listener *listener)
     struct ctrio__c_run *run = ctrio__c_current;
     if (listener == NULL)
         return;
-    CTRIO_ASSERT(!listener->closed);
+    CTRIO_ASSERT(!listener->closed.is_set);
     if (run == NULL)
         ctrio__die_outside();
-    listener->closed = true;
+    ctrio__listener_enter(listener);
+    ctrio_event_set(&listener->closed);
     for (size_t i = 0; i < listener->count; i++)
         ctrio__socket_close(&listener->sockets[i], &run->run, run->os);
     for (struct ctrio_stream *spare; (spare = pop_spare(listener)) != NULL;)
         ctrio_stream_abort(spare);
-    listener->calls++;
-    leave(listener);
+    ctrio__listener_leave(listener);
 }
 
 /* --- accepting ------------------------------------------------------------------------------- */
@@ -227,9 +225,10 @@ int ctrio__listener_accept(struct ctrio_listener *listener, size_t i, struct ctr
     struct ctrio_stream *room = NULL;
     int result = CTRIO_WOULD_BLOCK;
     CTRIO_ASSERT(self != NULL); /* both callers have looked */
-    listener->calls++;
+    ctrio__listener_enter(listener);
     while (result == CTRIO_WOULD_BLOCK) {
-        result = listener->closed ? CTRIO_CLOSED_RESOURCE : accept_into(self, listener, i, &room);
+        result =
+            listener->closed.is_set ? CTRIO_CLOSED_RESOURCE : accept_into(self, listener, i, &room);
         if (is_short(result))
             result = wait_out(self, result);
         else if (result == 0)
@@ -241,7 +240,7 @@ int ctrio__listener_accept(struct ctrio_listener *listener, size_t i, struct ctr
         *stream = room;
     else
         ctrio__free(room);
-    leave(listener);
+    ctrio__listener_leave(listener);
     return result;
 }
 
@@ -262,7 +261,7 @@ static int accept_one(void *arg)
     if (*acceptor->stream == NULL)
         *acceptor->stream = accepted;
     else
-        push_spare(acceptor->listener, accepted);
+        ctrio__listener_push_spare(acceptor->listener, accepted);
     ctrio_cancel(&acceptor->nursery->scope);
     return 0;
 }
@@ -278,30 +277,31 @@ static int accept_any(struct ctrio_listener *listener, struct ctrio_stream **str
     }
     int result = ctrio_collapse(ctrio_nursery_close(&nursery, 0));
     if (result < 0 && *stream != NULL) { /* it is there for the next call */
-        push_spare(listener, *stream);
+        ctrio__listener_push_spare(listener, *stream);
         *stream = NULL;
     }
     return result;
 }
 
+/* What another call has accepted beside its own; none, if somebody takes it while others run. */
+static int take_spare(struct ctrio_listener *listener, struct ctrio_stream **stream)
+{
+    int result = listener->spare != NULL ? ctrio_checkpoint() : 0;
+    if (result == 0)
+        *stream = pop_spare(listener);
+    return result;
+}
+
 int ctrio_accept(struct ctrio_listener *listener, struct ctrio_stream **stream)
 {
-    struct ctrio__c_task *self = ctrio__self();
     *stream = NULL;
-    if (self == NULL)
+    if (ctrio__self() == NULL)
         return ctrio__refuse_outside();
-    if (listener->spare != NULL) {
-        int result = ctrio_checkpoint();
-        if (result < 0)
-            return result;
-        *stream = pop_spare(listener);
-        if (*stream != NULL)
-            return 0;
-    }
-    if (listener->count == 1)
-        return ctrio__listener_accept(listener, 0, stream);
-    listener->calls++;
-    int result = accept_any(listener, stream);
-    leave(listener);
+    ctrio__listener_enter(listener);
+    int result = take_spare(listener, stream);
+    if (result == 0 && *stream == NULL)
+        result = listener->count == 1 ? ctrio__listener_accept(listener, 0, stream)
+                                      : accept_any(listener, stream);
+    ctrio__listener_leave(listener);
     return result;
 }

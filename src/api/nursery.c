@@ -103,8 +103,7 @@ static int fail_spawn(struct ctrio_nursery *nursery, int code)
     return code;
 }
 
-/* The nursery's caller may ignore what we say, so that the log says it too. */
-static int refuse_spawn(const struct ctrio_nursery *nursery, const char *name)
+int ctrio__refuse_spawn(const struct ctrio_nursery *nursery, const char *name)
 {
     struct ctrio__c_run *run = ctrio__c_current;
     ctrio__refuse_handlers();
@@ -148,19 +147,24 @@ static int refuse_young_arg(struct ctrio_nursery *nursery, const void *arg)
 }
 #endif
 
-static int spawn(struct ctrio_nursery *nursery, struct ctrio__c_task *task)
+int ctrio__c_task_spawn(struct ctrio__c_task *task, struct ctrio__nursery *nursery)
 {
-    int result =
-        task != NULL ? ctrio__task_spawn(nursery->core.run, &task->task, &nursery->core) : -ENOMEM;
+    int result = task != NULL ? ctrio__task_spawn(nursery->run, &task->task, nursery) : -ENOMEM;
     if (result < 0 && task != NULL)
         ctrio__c_task_drop(task);
+    return result;
+}
+
+static int spawn(struct ctrio_nursery *nursery, struct ctrio__c_task *task)
+{
+    int result = ctrio__c_task_spawn(task, &nursery->core);
     return result < 0 ? fail_spawn(nursery, result) : 0;
 }
 
 int ctrio_start_soon_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, const char *name,
                         void *arg)
 {
-    int refused = refuse_spawn(nursery, name);
+    int refused = ctrio__refuse_spawn(nursery, name);
     if (refused == 0)
         refused = refuse_young_arg(nursery, arg);
     if (refused < 0)
@@ -172,7 +176,7 @@ int ctrio_start_soon_copy_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, c
                              size_t size, const void *arg)
 {
     struct ctrio__c_run *run = ctrio__c_current;
-    int refused = refuse_spawn(nursery, name);
+    int refused = ctrio__refuse_spawn(nursery, name);
     if (refused < 0)
         return refused;
     if (size > run->stacks.stack_size / 4)
@@ -181,6 +185,7 @@ int ctrio_start_soon_copy_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, c
     if (task != NULL) {
         struct ctrio__stack *stack = ctrio__stack_take(&run->stacks);
         char *copy = stack->top - (size + 63) / 64 * 64;
+        ctrio__fiber_reclaim(stack->low, (size_t)(stack->top - stack->low));
         memcpy(copy, arg, size);
         task->u.life.stack = stack;
         task->u.life.arg = copy;
@@ -202,11 +207,8 @@ static void start_spawn(struct ctrio__start_op *op, struct ctrio_task *task,
 {
     struct start *start = ctrio__container(op, struct start, op);
     (void)task;
-    int result = ctrio__task_spawn(start->old.run, &start->child->task, &start->old);
-    if (result < 0)
-        ctrio__c_task_drop(start->child);
+    *io = (struct ctrio__outcome){ctrio__c_task_spawn(start->child, &start->old), NULL};
     start->child = NULL;
-    *io = (struct ctrio__outcome){result, NULL};
 }
 
 /* The old nursery had one child: what it failed with is the result, not a group of it.  The story
@@ -229,7 +231,7 @@ int ctrio_start_at(struct ctrio_nursery *nursery, ctrio_task_fn *fn, const char 
 {
     struct ctrio__c_task *self = ctrio__self();
     struct start start = {.child = NULL};
-    int refused = self == NULL ? ctrio__refuse_outside() : refuse_spawn(nursery, name);
+    int refused = self == NULL ? ctrio__refuse_outside() : ctrio__refuse_spawn(nursery, name);
     if (refused < 0)
         return refused;
     start.child = ctrio__c_task_new(ctrio__c_current, fn, arg, name);

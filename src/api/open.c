@@ -10,9 +10,8 @@
 
 static int check_options(const struct ctrio_run_options *options)
 {
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i] != 0)
-            return ctrio__fail(-EINVAL, "ctrio_run_options: `reserved` must be zero");
+    if (!CTRIO__RESERVED_IS_ZERO(options))
+        return ctrio__fail(-EINVAL, "ctrio_run_options: `reserved` must be zero");
     if (isnan(options->slow_step_seconds) || options->slow_step_seconds < 0)
         return ctrio__fail(-EINVAL, "ctrio_run_options: slow_step_seconds is no length of time");
     if (options->stack_size > SIZE_MAX / 65536)
@@ -159,7 +158,6 @@ static void init_main(struct ctrio__c_run *run, const char *name)
     ctrio__task_init(&main->task, &ctrio__c_frontend);
     main->name = name;
     main->holds = 2; /* a member of the run: nobody frees it */
-    main->over = false;
     main->u.life = (struct ctrio__c_life){.stack = NULL};
     ctrio__fiber_adopt_thread(&main->u.life.fiber);
     run->overflow = (struct ctrio__overflow_watch){

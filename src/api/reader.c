@@ -1,6 +1,6 @@
 /* reader.c - records out of a stream, in a buffer of the user's.
  *
- * Invariant: start <= scanned <= end <= capacity.  A call that is cancelled has only added bytes
+ * Invariant: start <= end <= capacity.  A call that is cancelled has only added bytes
  * behind `end`, so that it can be made again. */
 #include "base/assert.h"
 #include <ctrio/stream.h>
@@ -16,11 +16,10 @@ void ctrio_reader_init(struct ctrio_reader *reader, struct ctrio_stream *stream,
 /* At least one more byte behind `end`; 0: the stream has ended.  -EMSGSIZE: no room. */
 static int fill(struct ctrio_reader *reader)
 {
-    CTRIO_ASSERT(reader->start <= reader->scanned && reader->scanned <= reader->end);
+    CTRIO_ASSERT(reader->start <= reader->end && reader->end <= reader->capacity);
     if (reader->start > 0 && reader->end == reader->capacity) {
         memmove(reader->buffer, reader->buffer + reader->start, reader->end - reader->start);
         reader->end -= reader->start;
-        reader->scanned -= reader->start;
         reader->start = 0;
     }
     if (reader->end == reader->capacity)
@@ -44,7 +43,6 @@ static int take(struct ctrio_reader *reader, size_t size, size_t skip, char **da
         return -EMSGSIZE;
     *data = reader->buffer + reader->start;
     reader->start += size + skip;
-    reader->scanned = reader->start;
     return (int)size;
 }
 
@@ -62,18 +60,17 @@ static int require(struct ctrio_reader *reader, size_t size)
 
 int ctrio_read_until(struct ctrio_reader *reader, const char *delimiter, char **data)
 {
-    size_t length = strlen(delimiter);
+    size_t length = strlen(delimiter), scanned = 0; /* of what is buffered */
     if (length == 0)
         return -EINVAL;
     for (;;) {
-        char *from = reader->buffer + reader->scanned;
-        char *found = memmem(from, reader->end - reader->scanned, delimiter, length);
-        if (found != NULL) {
-            size_t size = (size_t)(found - reader->buffer) - reader->start;
-            return take(reader, size, length, data);
-        }
-        if (reader->end - reader->scanned >= length) /* it may have begun in the last bytes */
-            reader->scanned = reader->end - length + 1;
+        char *from = reader->buffer + reader->start;
+        size_t size = reader->end - reader->start;
+        char *found = memmem(from + scanned, size - scanned, delimiter, length);
+        if (found != NULL)
+            return take(reader, (size_t)(found - from), length, data);
+        if (size >= length) /* it may have begun in the last bytes */
+            scanned = size - length + 1;
         int n = fill(reader);
         if (n <= 0)
             return n < 0 ? n : at_end(reader);
@@ -125,6 +122,5 @@ int ctrio_read_some(struct ctrio_reader *reader, void *buffer, size_t size)
         waiting = INT_MAX;
     memcpy(buffer, reader->buffer + reader->start, waiting);
     reader->start += waiting;
-    reader->scanned = reader->start;
     return (int)waiting;
 }

@@ -91,6 +91,8 @@ static int contain(const struct connection *connection, int code, const struct c
     if (has_misuse(code))
         return code;
     code = without_peers_faults(code);
+    if (code == CTRIO_CANCELLED)
+        return code;
     if (code < 0)
         ctrio__log(ctrio__c_current, CTRIO_LOG_ERROR, "the handler of %s failed: %s",
                    ctrio_address_format(peer, text, sizeof text), ctrio_error_message(code));
@@ -131,13 +133,9 @@ static int start_connection(struct server *server, struct ctrio_stream *stream)
     connection->run = &run->run;
     struct ctrio__c_task *task =
         ctrio__c_task_new(run, serve_connection, connection, "a connection");
-    int result = task != NULL ? ctrio__task_spawn(&run->run, &task->task, &server->connections.core)
-                              : -ENOMEM;
-    if (result < 0) {
-        if (task != NULL)
-            ctrio__c_task_drop(task);
+    int result = ctrio__c_task_spawn(task, &server->connections.core);
+    if (result < 0)
         ctrio__free(connection);
-    }
     return result;
 }
 
@@ -172,7 +170,7 @@ static int accept_connections(void *arg)
     }
 }
 
-static int accept_all(struct server *server)
+static int accept_until_drain(struct server *server)
 {
     struct acceptor acceptors[CTRIO__MOST_LISTENING];
     ctrio_nursery_open(&server->accepting);
@@ -185,6 +183,23 @@ static int accept_all(struct server *server)
     return ctrio_collapse(ctrio_nursery_close(&server->accepting, 0));
 }
 
+/* Who waits for a place does not notice that the listener is closed: the scope does. */
+static int accept_all(struct server *server)
+{
+    struct ctrio_listener *listener = server->listener;
+    struct ctrio_cancel_scope open;
+    ctrio__listener_enter(listener);
+    ctrio_cancel_scope_open(&open);
+    ctrio_cancel_on_event(&open, &listener->closed);
+    int result = accept_until_drain(server);
+    bool drained = result == 0;
+    result = ctrio_cancel_scope_close(&open, result);
+    if (result == 0 && !drained)
+        result = CTRIO_CLOSED_RESOURCE;
+    ctrio__listener_leave(listener);
+    return result;
+}
+
 static void begin_drain(struct server *server)
 {
     double grace = server->options->grace_seconds;
@@ -195,9 +210,8 @@ static void begin_drain(struct server *server)
 
 static int check_options(const struct ctrio_serve_options *options)
 {
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i] != 0)
-            return ctrio__fail(-EINVAL, "ctrio_serve_options: `reserved` must be zero");
+    if (!CTRIO__RESERVED_IS_ZERO(options))
+        return ctrio__fail(-EINVAL, "ctrio_serve_options: `reserved` must be zero");
     if (!(options->idle_seconds >= 0) || !(options->grace_seconds >= 0))
         return ctrio__fail(-EINVAL, "ctrio_serve_options: a length of time that is negative or "
                                     "not a number");

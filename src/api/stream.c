@@ -3,6 +3,7 @@
  * Invariant: a stream's memory outlives every call on it: who closes it while another task is
  * inside wakes that one with CTRIO_CLOSED_RESOURCE, and it frees what is left. */
 #include "api/stream.h"
+#include "api/address.h"
 #include "base/alloc.h"
 #include <limits.h>
 #include <netinet/in.h>
@@ -170,7 +171,7 @@ static int send_message(struct ctrio_stream *stream, struct ctrio__c_task *self,
                         struct msghdr *message, size_t *sent)
 {
     int result = 0;
-    advance(message, 0);
+    advance(message, 0); /* those without a byte have gone */
     while (result >= 0 && message->msg_iovlen > 0) {
         struct ctrio__message_op op;
         ctrio__send_message_init(&op, &stream->socket, message, 0);
@@ -183,6 +184,14 @@ static int send_message(struct ctrio_stream *stream, struct ctrio__c_task *self,
     return result < 0 ? result : 0;
 }
 
+static bool is_nothing(const struct ctrio_slice *slices, size_t count)
+{
+    size_t i = 0;
+    while (i < count && slices[i].size == 0)
+        i++;
+    return i == count;
+}
+
 int ctrio_send_slices(struct ctrio_stream *stream, const struct ctrio_slice *slices, size_t count)
 {
     enum { AT_ONCE = 16 };
@@ -191,7 +200,7 @@ int ctrio_send_slices(struct ctrio_stream *stream, const struct ctrio_slice *sli
     int result = begin_send(stream, self);
     if (result < 0)
         return result;
-    if (count == 0)
+    if (is_nothing(slices, count))
         result = ctrio_checkpoint();
     for (size_t done = 0; done < count && result == 0; done += AT_ONCE) {
         struct iovec pieces[AT_ONCE];
@@ -287,12 +296,7 @@ int ctrio_stream_address(struct ctrio_stream *stream, enum ctrio_stream_end end,
         return ctrio__refuse_outside();
     if (stream->closed)
         return CTRIO_CLOSED_RESOURCE;
-    uint32_t size = sizeof address->storage;
-    int result = run->os->net->name(run->os, stream->socket.handle, end == CTRIO_PEER,
-                                    (struct sockaddr *)address->storage, &size);
-    if (result >= 0)
-        address->size = size;
-    return result < 0 ? result : 0;
+    return ctrio__address_of_socket(address, run->os, stream->socket.handle, end == CTRIO_PEER);
 }
 
 void ctrio_stream_get_statistics(const struct ctrio_stream *stream,

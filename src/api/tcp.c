@@ -14,29 +14,28 @@
 
 int ctrio__tcp_check(const struct ctrio_tcp_options *options)
 {
-    for (size_t i = 0; i < sizeof options->reserved / sizeof options->reserved[0]; i++)
-        if (options->reserved[i] != 0)
-            return ctrio__fail(-EINVAL, "ctrio_tcp_options: `reserved` must be zero");
+    if (!CTRIO__RESERVED_IS_ZERO(options))
+        return ctrio__fail(-EINVAL, "ctrio_tcp_options: `reserved` must be zero");
     if (!(options->happy_eyeballs_seconds >= 0) || !(options->keepalive_seconds >= 0) ||
         options->backlog < 0)
         return ctrio__fail(-EINVAL, "ctrio_tcp_options: a time or backlog that is negative");
     return 0;
 }
 
-static void set_int(struct ctrio__os *os, intptr_t handle, int level, int name, int value)
+void ctrio__set_int(struct ctrio__os *os, intptr_t handle, int level, int name, int value)
 {
-    os->net->setsockopt(os, handle, level, name, &value, sizeof value); /* a wish, not a need */
+    os->net->setsockopt(os, handle, level, name, &value, sizeof value);
 }
 
 void ctrio__tcp_configure(struct ctrio__os *os, intptr_t handle,
                           const struct ctrio_tcp_options *options)
 {
     if (!options->delay)
-        set_int(os, handle, IPPROTO_TCP, TCP_NODELAY, 1);
+        ctrio__set_int(os, handle, IPPROTO_TCP, TCP_NODELAY, 1);
     if (options->keepalive_seconds > 0) {
         int seconds = options->keepalive_seconds < 32767 ? (int)options->keepalive_seconds : 32767;
-        set_int(os, handle, SOL_SOCKET, SO_KEEPALIVE, 1);
-        set_int(os, handle, IPPROTO_TCP, TCP_KEEPIDLE, seconds > 0 ? seconds : 1);
+        ctrio__set_int(os, handle, SOL_SOCKET, SO_KEEPALIVE, 1);
+        ctrio__set_int(os, handle, IPPROTO_TCP, TCP_KEEPIDLE, seconds > 0 ? seconds : 1);
     }
 }
 

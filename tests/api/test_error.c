@@ -277,6 +277,108 @@ static void a_collapsed_one_can_be_part_of_a_group_again_and_its_others_do_not_c
     front_forget();
 }
 
+/* --- cancelled ones beside failures ---------------------------------------------------------- */
+
+static int fails_when_cancelled(void *arg)
+{
+    (void)arg;
+    return ctrio_sleep(INFINITY) == CTRIO_CANCELLED ? -EIO : 0;
+}
+
+/* A cancellation from further out ends two tasks, one of which fails then: *depth nurseries down.
+ */
+static int both(void *arg)
+{
+    struct ctrio_nursery nursery;
+    int *depth = arg;
+    ctrio_nursery_open(&nursery);
+    if ((*depth)-- > 0) {
+        ctrio_start_soon(&nursery, both, depth);
+    } else {
+        ctrio_start_soon(&nursery, fails_when_cancelled, NULL);
+        ctrio_start_soon(&nursery, front_sleeper, NULL);
+    }
+    return front_saw(ctrio_nursery_close(&nursery, 0));
+}
+
+/* What `how` makes of the group is `left`; whether the scope then has caught something. */
+static void check_both(int depth, int how(int code), int left, bool caught)
+{
+    struct ctrio_cancel_scope scope;
+    ctrio_move_on_after(&scope, 1);
+    int result = how(both(&depth));
+    is(result, left);
+    result = ctrio_cancel_scope_close(&scope, result);
+    is(result, left == CTRIO_CANCELLED ? 0 : left);
+    is(ctrio_cancelled_caught(&scope), caught);
+    front_forget();
+}
+
+static int without_the_failure(int code)
+{
+    return ctrio_except(code, -EIO);
+}
+
+static int split_from_it(int code)
+{
+    struct ctrio_error *match, *rest, *error = ctrio_error_take(code);
+    int result = ctrio_error_split(error, -EIO, &match, &rest);
+    if (tap_saw(result) < 0) {
+        ctrio_error_free(error);
+        return CTRIO_CANCELLED;
+    }
+    ctrio_error_free(match);
+    return ctrio_error_restore(rest);
+}
+
+static int the_failure_alone(int code)
+{
+    struct ctrio_error *match, *rest, *error = ctrio_error_take(code);
+    int result = ctrio_error_split(error, -EIO, &match, &rest);
+    if (tap_saw(result) < 0) {
+        ctrio_error_free(error);
+        return CTRIO_GROUP;
+    }
+    ctrio_error_free(rest);
+    return ctrio_error_restore(match);
+}
+
+MAIN_TEST(a_group_without_its_failures_is_still_cancelled)
+{
+    for (int depth = 0; depth < 3; depth++) {
+        check_both(depth, without_the_failure, CTRIO_CANCELLED, true);
+        check_both(depth, split_from_it, CTRIO_CANCELLED, true);
+        check_both(depth, the_failure_alone, CTRIO_GROUP, false);
+    }
+    return 0;
+}
+
+static int as_it_is(int code)
+{
+    return code;
+}
+
+MAIN_TEST(a_scope_has_caught_what_was_cancelled_beside_a_failure)
+{
+    for (int depth = 0; depth < 3; depth++)
+        check_both(depth, as_it_is, CTRIO_GROUP, true);
+    return 0;
+}
+
+static int collapsed_without_it(int code)
+{
+    return ctrio_except(ctrio_collapse(code), -EIO);
+}
+
+MAIN_TEST(what_was_cancelled_beside_a_failure_is_forgotten_when_that_speaks_alone)
+{
+    for (int depth = 0; depth < 3; depth++) {
+        check_both(depth, ctrio_collapse, -EIO, false);
+        check_both(depth, collapsed_without_it, 0, false);
+    }
+    return 0;
+}
+
 static const char *printed(int code)
 {
     static char text[4096];
@@ -348,4 +450,7 @@ TAP_MAIN(TEST(a_code_without_a_story_has_its_own_words),
          TEST(a_collapsed_group_is_its_first_leaf_with_the_others_behind_it),
          TEST(a_collapsed_one_can_be_part_of_a_group_again_and_its_others_do_not_count),
          TEST(the_printed_tree_is_indented),
-         BIG_TEST(a_million_nested_groups_are_walked_without_recursion))
+         BIG_TEST(a_million_nested_groups_are_walked_without_recursion),
+         TEST(a_group_without_its_failures_is_still_cancelled),
+         TEST(a_scope_has_caught_what_was_cancelled_beside_a_failure),
+         TEST(what_was_cancelled_beside_a_failure_is_forgotten_when_that_speaks_alone))

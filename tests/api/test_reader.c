@@ -120,6 +120,18 @@ MAIN_TEST(a_cancelled_read_has_consumed_nothing)
     return 0;
 }
 
+MAIN_TEST(what_was_in_vain_may_be_read_with_another_delimiter)
+{
+    BEGIN("one,two;", true);
+    is(ctrio_read_line(&reader, &data), CTRIO_BROKEN_RESOURCE);
+    result = ctrio_read_until(&reader, ",", &data);
+    got(result, data, "one");
+    result = ctrio_read_until(&reader, ";", &data);
+    got(result, data, "two");
+    wire_close(&wire);
+    return 0;
+}
+
 MAIN_TEST(frames_have_lengths_of_one_two_or_four_bytes)
 {
     BEGIN("\x03one\x00\x03two\x00\x00\x00\x05three\x00\x00\x11", true);
@@ -155,4 +167,5 @@ TAP_MAIN(TEST(lines_come_without_their_ends_and_then_the_end),
          TEST(an_end_inside_a_record_is_broken), TEST(a_record_beyond_the_buffer_is_refused),
          TEST(a_delimiter_may_come_in_pieces), TEST(a_cancelled_read_has_consumed_nothing),
          TEST(frames_have_lengths_of_one_two_or_four_bytes),
-         TEST(what_is_buffered_comes_first_then_what_the_stream_has))
+         TEST(what_is_buffered_comes_first_then_what_the_stream_has),
+         TEST(what_was_in_vain_may_be_read_with_another_delimiter))

@@ -1,11 +1,9 @@
-/* test_serve.c - a server: limits, contained failures, drain, troubles of the machine. */
+/* test_serve.c - a server: limits, contained failures, drain, its listener's end. */
 #include "wire.h"
+#include <ctrio/lowlevel.h>
 #include <ctrio/sync.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 static struct wire wire;
 static struct ctrio_event drain;
@@ -414,105 +412,49 @@ static int closes_the_listener(void *arg)
     return result == 0 ? ctrio_sleep(INFINITY) : result;
 }
 
+/* The one place is taken, the acceptor waits for it and not on a socket. */
+static int closes_while_it_is_full(void *arg)
+{
+    int result = connect_to(&wire.here);
+    result = result == 0 ? ask(wire.here) : result;
+    return result == 0 ? closes_the_listener(arg) : result;
+}
+
+static void a_listener_that_is_closed_ends_a_server_that_is_full(void)
+{
+    plain_options();
+    options.max_connections = 1;
+    is(with_server(echo, closes_while_it_is_full), CTRIO_CLOSED_RESOURCE);
+}
+
+static int closed_before_it_begins(void *arg)
+{
+    struct ctrio_nursery nursery;
+    (void)arg;
+    int result = wire_listen(&wire);
+    if (result < 0)
+        return result;
+    ctrio_nursery_open(&nursery);
+    result = ctrio_start_soon(&nursery, serves, &server_handler);
+    result = result == 0 ? ctrio_cancel_shielded_checkpoint() : result; /* it has just begun */
+    ctrio_listener_close(wire.listener);
+    wire.listener = NULL;
+    result = front_saw(ctrio_nursery_close(&nursery, result));
+    wire_close(&wire);
+    return ctrio_collapse(result);
+}
+
+static void a_listener_that_is_closed_ends_a_server_that_has_not_begun_to_accept(void)
+{
+    plain_options();
+    server_handler = echo;
+    is(front_run(closed_before_it_begins, NULL), CTRIO_CLOSED_RESOURCE);
+}
+
 static void a_listener_that_is_closed_ends_its_server(void)
 {
     plain_options();
     is(with_server(echo, closes_the_listener), CTRIO_CLOSED_RESOURCE);
-}
-
-static rlim_t lifted;
-
-static void lift_limit(void *arg, enum ctrio_log_level level, const char *line)
-{
-    struct rlimit limit;
-    keep_log(arg, level, line);
-    getrlimit(RLIMIT_NOFILE, &limit);
-    limit.rlim_cur = lifted;
-    setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static int accepts_short(void *arg)
-{
-    struct rlimit limit;
-    (void)arg;
-    int result = wire_listen(&wire);
-    result = result == 0 ? connect_to(&wire.here) : result;
-    if (result == 0) {
-        int lowest = fcntl(0, F_DUPFD, 0);
-        close(lowest);
-        getrlimit(RLIMIT_NOFILE, &limit);
-        lifted = limit.rlim_cur;
-        limit.rlim_cur = (rlim_t)lowest;
-        setrlimit(RLIMIT_NOFILE, &limit);
-        double before = ctrio_current_time();
-        result = tap_saw(ctrio_accept(wire.listener, &wire.there));
-        lift_limit(NULL, CTRIO_LOG_DEBUG, "");
-        ok(ctrio_current_time() > before);
-    }
-    if (result == 0)
-        is(ctrio_send_all(wire.there, "x", 1), 0);
-    wire_close(&wire);
-    return result;
-}
-
-static void an_accept_for_which_there_is_no_descriptor_is_made_again(void)
-{
-    struct ctrio_run_options run = {.log = lift_limit};
-    logged[0] = '\0';
-    is(front_run_with(accepts_short, NULL, &run), 0);
-    front_stories_may_lack();
-    ok(strstr(logged, "cannot accept, will try again: Too many open files") != NULL);
-}
-
-static struct ctrio_stream *accepted;
-
-static int accepts(void *arg)
-{
-    *(int *)arg = ctrio_accept(wire.listener, &accepted);
-    return *(int *)arg == CTRIO_CANCELLED ? CTRIO_CANCELLED : 0;
-}
-
-static int on_every_address(void *arg)
-{
-    struct ctrio_nursery nursery;
-    struct ctrio_address address;
-    int told = 1;
-    (void)arg;
-    wire = (struct wire){.listener = NULL};
-    accepted = NULL;
-    int result = tap_saw(ctrio_open_tcp_listener(&wire.listener, NULL, 0, NULL));
-    for (size_t i = 0; result == 0; i++) {
-        result = ctrio_listener_address(wire.listener, i, &address);
-        if (result == -ENOENT)
-            break;
-        result = result == 0 ? tap_saw(ctrio_connect(&wire.here, &address, NULL)) : result;
-        result = result == 0 ? front_saw(ctrio_accept(wire.listener, &wire.there)) : result;
-        result = result == 0 ? ctrio_send_all(wire.here, "x", 1) : result;
-        ctrio_stream_abort(wire.here);
-        ctrio_stream_abort(wire.there);
-        wire.here = NULL;
-        wire.there = NULL;
-    }
-    if (result != -ENOENT) {
-        wire_close(&wire);
-        return result;
-    }
-    ctrio_nursery_open(&nursery);
-    result = ctrio_start_soon(&nursery, accepts, &told);
-    result = result == 0 ? ctrio_wait_all_tasks_blocked(0) : result;
-    ctrio_listener_close(wire.listener);
-    wire.listener = NULL;
-    result = front_saw(ctrio_nursery_close(&nursery, result));
-    if (result == 0)
-        is(told, CTRIO_CLOSED_RESOURCE);
-    ok(accepted == NULL);
-    return ctrio_collapse(result);
-}
-
-static void a_listener_without_a_host_listens_on_every_address_and_is_closed_whole(void)
-{
-    is(front_run(on_every_address, NULL), 0);
-    front_wait_for_threads();
 }
 
 static uint16_t free_port;
@@ -564,6 +506,6 @@ TAP_MAIN(TEST(a_server_serves_several_at_once),
          TEST(a_server_that_is_drained_already_ends_at_once),
          TEST(options_that_make_no_sense_are_refused),
          TEST(a_listener_that_is_closed_ends_its_server),
-         TEST(an_accept_for_which_there_is_no_descriptor_is_made_again),
-         TEST(a_listener_without_a_host_listens_on_every_address_and_is_closed_whole),
-         TEST(the_one_line_server_is_there_when_start_returns))
+         TEST(the_one_line_server_is_there_when_start_returns),
+         TEST(a_listener_that_is_closed_ends_a_server_that_is_full),
+         TEST(a_listener_that_is_closed_ends_a_server_that_has_not_begun_to_accept))

@@ -264,6 +264,25 @@ MAIN_TEST(no_room_is_not_the_end_of_the_stream)
     return 0;
 }
 
+MAIN_TEST(sending_nothing_is_a_checkpoint_however_it_is_cut)
+{
+    static const struct ctrio_slice empty[] = {{"", 0}, {"", 0}};
+    struct ctrio_cancel_scope scope;
+    int result = wire_open(&wire);
+    if (result < 0)
+        return result;
+    for (size_t count = 0; count <= 2; count++) {
+        ctrio_cancel_scope_open(&scope);
+        ctrio_cancel(&scope);
+        result = ctrio_send_slices(wire.here, empty, count);
+        is(result, CTRIO_CANCELLED);
+        is(ctrio_cancel_scope_close(&scope, result), 0);
+    }
+    is(ctrio_send_all(wire.here, "x", 1), 0); /* which has broken nothing */
+    wire_close(&wire);
+    return 0;
+}
+
 MAIN_TEST(slices_arrive_as_one_however_many)
 {
     enum { MANY = 50 };
@@ -383,4 +402,5 @@ TAP_MAIN(TEST(bytes_go_both_ways_and_a_close_is_the_end),
          TEST(slices_arrive_as_one_however_many),
          TEST(a_formatted_line_is_sent_whole_or_not_at_all),
          TEST(a_large_send_goes_through_as_the_peer_reads), TEST(both_ends_know_where_they_are),
-         TEST(a_close_that_is_cancelled_closes_all_the_same))
+         TEST(a_close_that_is_cancelled_closes_all_the_same),
+         TEST(sending_nothing_is_a_checkpoint_however_it_is_cut))

@@ -19,7 +19,6 @@ static void outcome_drop(struct ctrio__outcome *outcome)
 static struct ctrio_error *node_in(struct ctrio__c_task *task, int which)
 {
     struct ctrio_error *node = &task->u.nodes[which];
-    task->over = true;
     task->holds++;
     *node = (struct ctrio_error){.place = (uint8_t)(which + 1)};
     return node;
@@ -42,8 +41,8 @@ static struct ctrio_error *leaf_of(struct ctrio__failure *failure)
     }
     if (task != NULL && leaf->task_name == NULL) {
         leaf->task_name = ctrio__task_name(task);
-        if (own != NULL && own->own_name != NULL && leaf->place == 0) {
-            leaf->own_name = true; /* it goes with the story now */
+        if (own != NULL && own->own_name != NULL && leaf != &own->u.nodes[CTRIO__LEAF_NODE]) {
+            leaf->own_name = true; /* it goes with the story, which may outlive the task */
             own->own_name = NULL;
         }
     }
@@ -101,8 +100,10 @@ static struct ctrio__outcome group(struct ctrio__nursery *nursery)
     for (; at != &nursery->failures; at = at->prev) {
         struct ctrio__failure *failure = ctrio__container(at, struct ctrio__failure, link);
         struct ctrio_error *leaf = is_cancelled(failure) ? NULL : leaf_of(failure);
-        if (leaf != NULL)
-            ctrio__error_adopt(group, leaf);
+        if (leaf == NULL)
+            continue;
+        cancelled |= leaf->and_cancelled;
+        ctrio__error_adopt(group, leaf);
     }
     group->code = CTRIO_GROUP;
     group->and_cancelled = cancelled;

@@ -1,7 +1,7 @@
 /* run.h - a run of the C front end, and who runs on this thread.
  *
  * The main task keeps the thread's own stack; the loop has one of its own, and so has each other
- * task.  All switches go through the loop: task -> loop -> task. */
+ * task.  Who parks switches to the next task itself (await.h), or to the loop if there is none. */
 #ifndef CTRIO_API_RUN_H
 #define CTRIO_API_RUN_H
 #include "api/task.h"

@@ -28,18 +28,16 @@ const char *ctrio__step_name(const struct ctrio_task *task)
 
 int ctrio_start_step(struct ctrio_nursery *nursery, ctrio_step_fn *fn, void *arg)
 {
-    struct ctrio__c_run *run = ctrio__c_current;
-    if (run == NULL)
-        return ctrio__refuse_outside();
-    if (nursery->magic != CTRIO__NURSERY_MAGIC || nursery->core.run != &run->run)
-        return ctrio__fail(CTRIO_CLOSED_RESOURCE, "the nursery is closed to new tasks");
+    int refused = ctrio__refuse_spawn(nursery, "a step task");
+    if (refused < 0)
+        return refused;
     struct step_task *self = ctrio__alloc(sizeof *self);
     if (self == NULL)
         return -ENOMEM;
     ctrio__task_init(&self->task, &ctrio__step_frontend);
     self->fn = fn;
     self->arg = arg;
-    int result = ctrio__task_spawn(&run->run, &self->task, &nursery->core);
+    int result = ctrio__task_spawn(nursery->core.run, &self->task, &nursery->core);
     if (result < 0)
         ctrio__free(self);
     return result;
@@ -100,6 +98,8 @@ int ctrio_step_yield(struct ctrio_task *task)
 int ctrio_step_park(struct ctrio_task *task, struct ctrio_parking_lot *lot)
 {
     int refused = refuse_step(task);
+    if (refused == 0)
+        refused = ctrio__refuse_lot(lot);
     if (refused < 0)
         return refused;
     ctrio__lot_park(lot, task);

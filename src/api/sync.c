@@ -195,7 +195,8 @@ void ctrio_capacity_limiter_close(struct ctrio_capacity_limiter *limiter)
     ctrio__limiter_close(limiter);
 }
 
-int ctrio_capacity_limiter_acquire(struct ctrio_capacity_limiter *limiter, const void *borrower)
+CTRIO__WAITS int ctrio_capacity_limiter_acquire(struct ctrio_capacity_limiter *limiter,
+                                                const void *borrower)
 {
     struct ctrio__c_task *self = ctrio__self();
     struct ctrio__limiter_op op;
@@ -204,7 +205,7 @@ int ctrio_capacity_limiter_acquire(struct ctrio_capacity_limiter *limiter, const
         return refused;
     void *who = borrower_or_task(borrower);
     ctrio__limiter_op_init(&op, limiter, who, hash_of(who));
-    return ctrio__await(self, &op.base.op);
+    return ctrio__await_here(self, &op.base.op);
 }
 
 int ctrio_capacity_limiter_acquire_nowait(struct ctrio_capacity_limiter *limiter,

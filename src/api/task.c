@@ -31,7 +31,6 @@ struct ctrio__c_task *ctrio__c_task_new(struct ctrio__c_run *run, ctrio_task_fn 
     task->own_name = NULL;
     task->ignored = 0;
     task->holds = 1;
-    task->over = false;
     task->task.may_continue = true; /* nobody drives a stack by hand */
     task->u.life = (struct ctrio__c_life){.fn = fn, .arg = arg};
     return task;

@@ -14,7 +14,7 @@ struct ctrio__c_run;
 /* What it needs while it lives. */
 struct ctrio__c_life {
     struct ctrio__fiber fiber;
-    struct ctrio__stack *stack; /* NULL before its first step, and the main task's, always */
+    struct ctrio__stack *stack; /* NULL: not yet needed; the main task's, always */
     ctrio_task_fn *fn;
     void *arg;
     const struct ctrio__op *op;    /* that it waits in, for reports; NULL */
@@ -29,8 +29,7 @@ struct ctrio__c_task {
     char *own_name;   /* owned; NULL: never renamed */
     uint32_t ignored; /* cancellations in a row that it has not heeded */
     uint8_t holds;    /* the kernel's, and one for each node that is in somebody's story */
-    bool over;        /* `nodes` is meaningful, not `life` */
-    union {
+    union {           /* `life` till its end, then as many of `nodes` as have been asked for */
         struct ctrio__c_life life;
         struct ctrio_error nodes[2]; /* its failure; the group that it is the first of */
     } u;
@@ -87,7 +86,6 @@ static inline void ctrio__c_task_body(struct ctrio__c_task *task, struct ctrio__
     final->value = NULL;
     if (result < 0 || task->u.life.stories != NULL)
         ctrio__c_task_conclude(task, result, final);
-    task->over = true;
 }
 /* step.c: tasks whose steps are a function of the user's. */
 enum ctrio__step ctrio__step_resume(struct ctrio_task *task, struct ctrio__outcome *io);

@@ -1,6 +1,7 @@
 /* watch.h - who enters the library when it must not be entered, and who keeps the thread too long.
  *
- * All of it costs nothing in a release build, but for what a fork does. */
+ * A release build looks for dead frames, objects out of place and forks; what needs a call a
+ * checkpoint, a list or a clock is for debug builds. */
 #ifndef CTRIO_API_WATCH_H
 #define CTRIO_API_WATCH_H
 #include "api/run.h"

@@ -320,6 +320,8 @@ MAIN_TEST(a_step_that_fails_fails_its_nursery_with_its_story)
     return 0;
 }
 
+static struct ctrio_parking_lot never_initialised;
+
 static int suspends(struct ctrio_task *task, void *arg, int woken)
 {
     (void)woken;
@@ -327,6 +329,7 @@ static int suspends(struct ctrio_task *task, void *arg, int woken)
     is(ctrio_sleep(1), CTRIO_MISUSE);
     is(ctrio_step_yield(arg), CTRIO_MISUSE); /* another's */
     is(ctrio_step_sleep_until(task, NULL, NAN), -EINVAL);
+    is(ctrio_step_park(task, &never_initialised), CTRIO_MISUSE);
     int asked = ctrio_step_park(task, &lot); /* taken back by the end */
     is(asked, CTRIO_STEP_WAITS);
     return 0;

@@ -32,6 +32,21 @@ static int named(void *arg)
     return ctrio_fail(-EIO, "gone");
 }
 
+static int named_child(void *arg)
+{
+    (void)arg;
+    ctrio_set_task_name("the child");
+    return ctrio_fail(-EIO, "gone");
+}
+
+static void print_story(int code, char *to, size_t size)
+{
+    memset(to, 0, size);
+    FILE *out = fmemopen(to, size - 1, "w");
+    ctrio_error_print(code, out);
+    fclose(out);
+}
+
 MAIN_TEST(a_task_is_named_after_its_function_and_may_be_renamed)
 {
     struct ctrio_nursery nursery;
@@ -40,12 +55,34 @@ MAIN_TEST(a_task_is_named_after_its_function_and_may_be_renamed)
     ctrio_start_soon(&nursery, named, &three);
     int result = front_saw(ctrio_nursery_close(&nursery, 0));
     is(result, CTRIO_GROUP);
-    memset(text, 0, sizeof text);
-    FILE *out = fmemopen(text, sizeof text - 1, "w");
-    ctrio_error_print(result, out);
-    fclose(out);
+    print_story(result, text, sizeof text);
     front_stories_may_lack();
     ok(strstr(text, "gone (Input/output error)  [00000") != NULL); /* the story keeps the name */
+    return 0;
+}
+
+static int renamed_parent(void *arg)
+{
+    struct ctrio_nursery nursery;
+    (void)arg;
+    ctrio_set_task_name("the %s", "parent");
+    ctrio_nursery_open(&nursery);
+    ctrio_start_soon(&nursery, named_child, NULL);
+    return front_saw(ctrio_nursery_close(&nursery, 0));
+}
+
+MAIN_TEST(a_name_outlives_its_task_in_a_story_that_lies_in_another)
+{
+    struct ctrio_nursery nursery;
+    char out[512];
+    ctrio_nursery_open(&nursery);
+    int result = front_saw(ctrio_start(&nursery, renamed_parent, NULL));
+    is(ctrio_nursery_close(&nursery, 0), 0);
+    is(result, CTRIO_GROUP);
+    print_story(result, out, sizeof out);
+    front_stories_may_lack();
+    ok(strstr(out, "[the parent]") != NULL);
+    ok(strstr(out, "[the child]") != NULL);
     return 0;
 }
 
@@ -200,4 +237,5 @@ TAP_MAIN(TEST(a_task_is_named_after_its_function_and_may_be_renamed),
          TEST(the_dump_is_a_tree_of_tasks_nurseries_and_scopes),
          TEST(the_dump_says_what_is_cancelled_and_shielded),
          TEST(outside_of_a_run_there_is_nothing_to_dump), BIG_TEST(a_signal_asks_for_a_dump),
-         BIG_TEST(ten_thousand_nested_nurseries_are_dumped_and_closed))
+         BIG_TEST(ten_thousand_nested_nurseries_are_dumped_and_closed),
+         TEST(a_name_outlives_its_task_in_a_story_that_lies_in_another))

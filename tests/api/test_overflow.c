@@ -38,9 +38,21 @@ static int main_of(void *arg)
     return ctrio_nursery_close(&nursery, 0);
 }
 
+enum { RUN_FAILED = 2 };
+
 static int run_it(void *arg)
 {
-    return ctrio_run(main_of, arg, NULL) == 0 ? 0 : 1;
+    return ctrio_run(main_of, arg, NULL) == 0 ? 0 : RUN_FAILED;
+}
+
+/* A sanitizer makes a report of the signal, and ends the program in its own way. */
+static bool by_sigsegv(int status)
+{
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+    return WIFEXITED(status) && WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != RUN_FAILED;
+#else
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV;
+#endif
 }
 
 static void check_overflow(ctrio_task_fn *fn)
@@ -48,11 +60,7 @@ static void check_overflow(ctrio_task_fn *fn)
     char text[4096];
     int status = front_child(run_it, &fn, text, sizeof text);
     ok(strstr(text, "ctrio: the stack of task the deep one has overflowed") != NULL);
-#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__ /* its own report comes next */
-    ok(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
-#else
-    ok(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
-#endif
+    ok(by_sigsegv(status));
 }
 
 static void an_overflow_names_the_task_and_ends_by_sigsegv(void)
@@ -67,6 +75,14 @@ static void an_overflow_of_a_call_on_another_stack_does_too(void)
 
 static int writes_to_null(void *arg)
 {
+    static char *volatile nowhere; /* NULL, which the compiler does not know */
+    (void)arg;
+    *nowhere = 1;
+    return 0;
+}
+
+static int raises(void *arg)
+{
     (void)arg;
     raise(SIGSEGV);
     return 0;
@@ -74,12 +90,14 @@ static int writes_to_null(void *arg)
 
 static void another_fault_is_left_to_whoever_had_it(void)
 {
+    static ctrio_task_fn *const faults[] = {writes_to_null, raises};
     char text[4096];
-    ctrio_task_fn *fn = writes_to_null;
-    int status = front_child(run_it, &fn, text, sizeof text);
-    ok(strstr(text, "overflowed") == NULL);
-    (void)status;
-    ok(WIFSIGNALED(status) || WEXITSTATUS(status) != 0);
+    for (size_t i = 0; i < 2; i++) {
+        ctrio_task_fn *fn = faults[i];
+        int status = front_child(run_it, &fn, text, sizeof text);
+        ok(strstr(text, "overflowed") == NULL);
+        ok(by_sigsegv(status));
+    }
 }
 
 TAP_MAIN(BIG_TEST(an_overflow_names_the_task_and_ends_by_sigsegv),

@@ -15,16 +15,16 @@ export PYTHONDONTWRITEBYTECODE = 1
 .DEFAULT_GOAL := help
 .PHONY: demo test bench conformance style asan tsan cross analyze coverage build install clean help
 
-demo: ## the main job on real input: a file server, its clients, trio beside it, and a server in C (3 min first, then seconds)
+demo: ## the main job on real input: a file server, its clients, trio beside it, and a server in C (40 s first, then 30 s)
 	@$(BOOTSTRAP) trio ctrio examples
 	@$(IN_VENV) tools/demo.py
 	@$(IN_VENV) tools/demo_c.py
 
-test: ## every suite; the last line sums them up (15 min)
+test: ## every suite; the last line sums them up (8 min)
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py $(SUITES)
 
-bench: ## speed beside trio, asyncio, uvloop, then Go, tokio, libuv; prints tables, writes build/bench/*.json (12 min)
+bench: ## speed beside trio, asyncio, uvloop, then Go, tokio, libuv; prints tables, writes build/bench/*.json (4 min)
 	@$(BOOTSTRAP) peers ctrio
 	@$(IN_VENV) bench/run.py
 	@$(IN_VENV) bench/c/run.py
@@ -53,7 +53,7 @@ analyze: ## the C tests under Valgrind; gcc -fanalyzer, clang-tidy, clang -Wthre
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py valgrind fanalyzer tidy thread-safety
 
-coverage: ## lines and branches of src/kernel that the C tests reach (2 min)
+coverage: ## lines and branches of src/kernel that the C tests reach (4 min)
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/coverage.py
 

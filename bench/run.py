@@ -1,6 +1,6 @@
 """Measures ctrio against trio, asyncio, uvloop and the other loops that are there.
 
-    build/venv/bin/python bench/run.py            everything, a few minutes
+    build/venv/bin/python bench/run.py            everything, about three minutes
     … --rows switch_lone,echo                     some rows
     … --quick                                     few and short rounds
     … --impl-a trio --python-a build/venv-trio/bin/python

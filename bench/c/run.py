@@ -1,6 +1,6 @@
 """Measures ctrio's C front end against Go, tokio, libuv and a raw epoll server.
 
-    build/venv/bin/python bench/c/run.py          everything, about three minutes
+    build/venv/bin/python bench/c/run.py          everything, about one minute
     … --rows yield,echo                           some rows
     … --quick                                     few and short rounds
     … --idle-seconds 3                            how long the idle rows rest

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -216,6 +217,42 @@ static void a_connection_may_come_from_an_address_of_choice(void)
 {
     reset();
     is(run_with_resolver(binds, NULL), 0);
+}
+
+static int connects_to_a_path(void *arg)
+{
+    const char *path = arg;
+    struct ctrio_stream *stream;
+    struct ctrio_address address, peer;
+    char text[CTRIO_ADDRESS_TEXT_SIZE], got[8] = "";
+    is(ctrio_address_parse(&address, path), 0);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    is(bind(listener, (const struct sockaddr *)address.storage, (socklen_t)address.size), 0);
+    is(tap_saw(ctrio_connect(&stream, &address, NULL)), -ECONNREFUSED);
+    is(listen(listener, 1), 0);
+    int result = tap_saw(ctrio_connect(&stream, &address, NULL));
+    if (result == 0) {
+        int there = accept(listener, NULL, NULL);
+        is(ctrio_stream_address(stream, CTRIO_PEER, &peer), 0);
+        is(ctrio_address_format(&peer, text, sizeof text), path);
+        result = tap_saw(ctrio_send_all(stream, "hello", 5));
+        is(recv(there, got, sizeof got - 1, MSG_DONTWAIT), 5);
+        is(got, "hello");
+        close(there);
+        ctrio_stream_abort(stream);
+    }
+    close(listener);
+    return result;
+}
+
+static void a_path_is_connected_to_where_somebody_listens(void)
+{
+    char folder[] = "/tmp/ctrio-test-XXXXXX", path[CTRIO_ADDRESS_TEXT_SIZE];
+    ok(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "unix:%s/socket", folder);
+    is(front_run(connects_to_a_path, path), 0);
+    unlink(strchr(path, '/'));
+    rmdir(folder);
 }
 
 /* --- the race -------------------------------------------------------------------------------- */
@@ -442,6 +479,7 @@ static void a_port_that_is_taken_is_refused_unless_it_is_shared(void)
 TAP_MAIN(TEST(a_number_needs_no_resolver), TEST(a_port_at_which_nobody_listens_refuses),
          TEST(a_connection_that_comes_to_nothing_can_be_cancelled),
          TEST(a_connection_may_come_from_an_address_of_choice),
+         TEST(a_path_is_connected_to_where_somebody_listens),
          TEST(the_second_address_is_tried_when_the_first_has_taken_its_time),
          TEST(the_second_address_is_tried_at_once_when_the_first_fails),
          TEST(if_all_fail_the_story_names_each), TEST(a_race_can_be_cancelled_whole),

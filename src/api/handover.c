@@ -6,9 +6,6 @@
  * since the two sides return along different ways the processor guesses all returns wrong (55
  * against 20 ns a switch).  A task that ends leaves its stack, still warm, to the next that begins.
  *
- * All of it is one function from the op's step to the switch: a task that is resumed after a long
- * time returns along frames that the processor has forgotten, at 20 cycles a frame.
- *
  * Invariant: between put_back and the switch nobody is current and nothing of `self` is touched
  * that its last reference may have freed. */
 #include "api/await.h"

@@ -37,6 +37,7 @@ from demo_server import (
     Client,
     DemoError,
     Server,
+    in_time,
     serve_files,
 )
 
@@ -83,11 +84,6 @@ class Column:
         self.busy.append(cpu / seconds)
         if self.busy[-1] >= BUSY:
             self.rates.append(requests / seconds)
-
-
-def in_time(taken: float, due: float) -> bool:
-    """Whether something took the time that it is due after, no less and no more."""
-    return due * 0.95 <= taken <= due + LATE
 
 
 def timed_out_at(client: Client) -> float:
@@ -217,7 +213,7 @@ class Story:
             " on the same connection",
         )
         times = [end.result() - begin for begin, end in stalls]
-        ends = sum(in_time(taken, TIMEOUT) for taken in times)
+        ends = sum(in_time(taken, TIMEOUT, LATE) for taken in times)
         self.checks(
             ends == STALLED,
             f"{ends} of {STALLED} stalled clients were timed out in time"
@@ -264,7 +260,7 @@ class Story:
         taken = time.monotonic() - begin
         rest = len(never.read_rest())
         self.checks(
-            rest < BIG and in_time(taken, GRACE),
+            rest < BIG and in_time(taken, GRACE, LATE),
             f"the fourth read nothing and was cut off in time ({taken:.1f} s;"
             f" the grace is {GRACE:.0f} s)",
         )

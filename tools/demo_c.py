@@ -23,7 +23,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 
-from demo_server import BOUND, ROOT, Checks, DemoError, Server
+from demo_server import BOUND, ROOT, Checks, DemoError, Server, in_time
 
 CONNECTIONS = 1000
 STALLED = 100
@@ -132,11 +132,11 @@ class Story:
                 client = watched.pop(number)
                 if client.hung_up():
                     times.append(time.monotonic() - client.silent_since)
-        in_time = sum(IDLE * 0.95 <= taken <= IDLE + LATE for taken in times)
+        ends = sum(in_time(taken, IDLE, LATE) for taken in times)
         span = f"{min(times):.2f} to {max(times):.2f} s" if times else "none ended"
         self.checks(
-            in_time == STALLED,
-            f"{in_time} of {STALLED} silent clients were timed out in time"
+            ends == STALLED,
+            f"{ends} of {STALLED} silent clients were timed out in time"
             f" ({span}; the limit is {IDLE:g} s)",
         )
         self.checks(
@@ -144,7 +144,7 @@ class Story:
             f"it disturbed nobody: {len(self.active)} others got {rounds} messages each"
             " back meanwhile, byte for byte",
         )
-        self.rows.append(("silent clients timed out", in_time))
+        self.rows.append(("silent clients timed out", ends))
 
     def interrupt(self) -> None:
         ended = readable(client.socket.fileno() for client in self.active)

@@ -20,6 +20,11 @@ class DemoError(Exception):
     """The demo cannot go on."""
 
 
+def in_time(taken: float, due: float, late: float) -> bool:
+    """Whether something took the time that it is due after, and at most `late` more."""
+    return due * 0.95 <= taken <= due + late
+
+
 class Checks:
     """Everything that the demo claims, counted."""
 

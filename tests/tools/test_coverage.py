@@ -46,11 +46,19 @@ def test_a_function_is_unreached_for_a_line_or_for_one_way_of_a_branch(
     assert set(coverage.unreached(RECORD)) == {"a.c:half", "a.c:never"}
 
 
+def test_a_function_is_known_by_any_line_of_code(coverage: Any) -> None:
+    known = {"a.c:reached", "a.c:half", "a.c:never"}
+    assert set(coverage.functions(RECORD)) == known
+
+
+KNOWN = {"a.c:half", "a.c:never", "a.c:race", "a.c:reached"}
+
+
 def test_a_list_that_is_exact_is_content(coverage: Any) -> None:
     never = {"a.c:half": "why", "a.c:never": "why not"}
     listed = {"never": never, "by_chance": {"a.c:race": "who knows"}}
     for found in (never.keys(), {*never, "a.c:race"}):
-        assert list(coverage.compare(set(found), listed)) == []
+        assert list(coverage.compare(set(found), KNOWN, listed)) == []
 
 
 @pytest.mark.parametrize(
@@ -65,7 +73,16 @@ def test_a_list_that_is_not_exact_is_complained_about(
     coverage: Any, found: set[str], listed: dict[str, str], complaint: str
 ) -> None:
     lists = {"never": listed, "by_chance": {}}
-    assert list(coverage.compare(found, lists)) == [complaint]
+    assert list(coverage.compare(found, KNOWN, lists)) == [complaint]
+
+
+def test_by_chance_only_what_is_there_can_be_reached(coverage: Any) -> None:
+    by_chance = {"a.c:race": "who knows", "a.c:gone": "who knows", "b.c:race": "who?"}
+    lists = {"never": {}, "by_chance": by_chance}
+    assert list(coverage.compare(set(), KNOWN, lists)) == [
+        f"{name} is in the list, and there is no such function"
+        for name in ("a.c:gone", "b.c:race")
+    ]
 
 
 def test_every_function_of_the_list_is_there(coverage: Any) -> None:

@@ -8,12 +8,13 @@ of every queue.
 from __future__ import annotations
 
 import gc
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 import outcome
 import pytest
 from leavings import ELSEWHERE, LEAVINGS, Coro, collect
+from mock_clock import run_on_mock_clock
 
 import ctrio
 from ctrio import (
@@ -37,7 +38,7 @@ from ctrio.lowlevel import (
     temporarily_detach_coroutine_object,
     wait_task_rescheduled,
 )
-from ctrio.testing import MockClock, trio_test, wait_all_tasks_blocked
+from ctrio.testing import trio_test, wait_all_tasks_blocked
 
 
 class Place:
@@ -99,10 +100,6 @@ WAITS: dict[str, Callable[[Place], Coro]] = {
 }
 
 
-def on_mock_clock(async_fn: Callable[..., Awaitable[object]], *args: object) -> None:
-    ctrio.run(async_fn, *args, clock=MockClock(autojump_threshold=0))
-
-
 async def still_works(place: Place) -> None:
     """Everything can be waited for, and gives what it should."""
     assert place.waiting() == [0] * len(place.waiting())
@@ -143,7 +140,7 @@ def test_one_that_is_left_waits_no_more(
                 await still_works(place)
             nursery.cancel_scope.cancel()
 
-    on_mock_clock(main)
+    run_on_mock_clock(main)
 
 
 @pytest.mark.parametrize("leave", ELSEWHERE)
@@ -165,7 +162,7 @@ def test_one_that_is_left_on_another_thread_waits_no_more(
                 await still_works(place)
             nursery.cancel_scope.cancel()
 
-    on_mock_clock(main)
+    run_on_mock_clock(main)
 
 
 @pytest.mark.parametrize("leave", LEAVINGS)
@@ -186,7 +183,7 @@ def test_a_condition_that_is_left_can_be_waited_for_again(
                 place.condition.release()
         await still_works(place)
 
-    on_mock_clock(main)
+    run_on_mock_clock(main)
 
 
 def step_once(coro: Coro) -> bool:
@@ -221,7 +218,7 @@ def test_a_checkpoint_that_is_left_takes_no_turn(
         assert not scope.cancelled_caught
         await still_works(Place())
 
-    on_mock_clock(main)
+    run_on_mock_clock(main)
 
 
 @pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
@@ -248,7 +245,7 @@ def test_one_that_is_only_forgotten_does_not_keep_its_task_from_ending(
             await still_works(place)
             nursery.cancel_scope.cancel()
 
-    on_mock_clock(main)
+    run_on_mock_clock(main)
     assert len(kept) == 1
 
 
@@ -275,7 +272,7 @@ def test_one_that_outlives_its_run_can_be_closed_and_collected() -> None:
                 kept.append(wait(place))
                 step_once(kept[-1])
 
-        on_mock_clock(main, wait, kept)
+        run_on_mock_clock(main, wait, kept)
         kept[0].close()
         del kept
         gc.collect()

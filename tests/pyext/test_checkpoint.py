@@ -7,6 +7,7 @@ from math import inf, nan
 from typing import Any
 
 import pytest
+from mock_clock import on_mock_clock
 
 import ctrio
 from ctrio import Cancelled, CancelScope, current_time, open_nursery
@@ -17,21 +18,11 @@ from ctrio.lowlevel import (
     current_task,
 )
 from ctrio.testing import (
-    MockClock,
     assert_checkpoints,
     assert_no_checkpoints,
     trio_test,
     wait_all_tasks_blocked,
 )
-
-
-def on_mock_clock(async_fn: Callable[[], Awaitable[object]]) -> Callable[[], None]:
-    def test() -> None:
-        ctrio.run(async_fn, clock=MockClock(autojump_threshold=0))
-
-    test.__name__ = async_fn.__name__
-    return test
-
 
 # --- checkpoints ----------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
 import pytest
+from mock_clock import run_on_mock_clock
 
 import ctrio
 from ctrio.lowlevel import (
@@ -334,7 +335,7 @@ def test_a_task_with_a_portal_may_await_from_synchronous_code() -> None:
             await ctrio.sleep(50)
             event.set()
 
-    ctrio.run(main, clock=MockClock(autojump_threshold=0))
+    run_on_mock_clock(main)
     assert sorted(results) == sorted([*range(40), *range(40)])  # type: ignore[type-var]
 
 

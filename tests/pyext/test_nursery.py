@@ -8,11 +8,12 @@ import weakref
 from typing import Any
 
 import pytest
+from mock_clock import run_on_mock_clock
 
 import ctrio
 from ctrio import Nursery, open_nursery
 from ctrio.lowlevel import checkpoint, current_task
-from ctrio.testing import MockClock, trio_test, wait_all_tasks_blocked
+from ctrio.testing import trio_test, wait_all_tasks_blocked
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -128,7 +129,7 @@ def test_its_scope_can_have_a_deadline() -> None:
             nursery.start_soon(ctrio.sleep_forever)
         assert ctrio.current_time() == start + 7
 
-    ctrio.run(main, clock=MockClock(autojump_threshold=0))
+    run_on_mock_clock(main)
 
 
 # --- failures -------------------------------------------------------------------------

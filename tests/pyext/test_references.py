@@ -10,7 +10,8 @@ from typing import Any
 
 import outcome
 import pytest
-from growth import check, check_within, run_once
+from growth import check, check_within
+from mock_clock import run_on_mock_clock
 
 import ctrio
 from ctrio import CancelScope, open_nursery
@@ -395,7 +396,7 @@ PRIMITIVES: list[Callable[[], Awaitable[None]]] = [
 def test_a_hundred_runs_leave_nothing_behind(
     primitive: Callable[[], Awaitable[None]],
 ) -> None:
-    check(lambda: run_once(primitive))
+    check(lambda: run_on_mock_clock(primitive))
 
 
 def test_one_run_can_go_on_for_ever() -> None:
@@ -411,7 +412,7 @@ def test_one_run_can_go_on_for_ever() -> None:
         ):
             await check_within(loop)
 
-    run_once(main)
+    run_on_mock_clock(main)
 
 
 def test_runs_that_break_down_leave_nothing_behind(
@@ -431,6 +432,6 @@ def test_runs_that_break_down_leave_nothing_behind(
 
     def once() -> None:
         with pytest.raises(ctrio.TrioInternalError):
-            run_once(breaks)
+            run_on_mock_clock(breaks)
 
     check(once, 50)

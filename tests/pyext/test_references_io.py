@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 import pytest
-from growth import check, check_within, run_once
+from growth import check, check_within
+from mock_clock import run_on_mock_clock
 
 import ctrio
 from ctrio import open_nursery
@@ -236,7 +237,7 @@ PRIMITIVES: list[Callable[[], Awaitable[None]]] = [
 def test_a_hundred_runs_leave_nothing_behind(
     primitive: Callable[[], Awaitable[None]],
 ) -> None:
-    check(lambda: run_once(primitive))
+    check(lambda: run_on_mock_clock(primitive))
 
 
 @pytest.mark.parametrize("primitive", PRIMITIVES, ids=lambda each: each.__name__)
@@ -244,4 +245,4 @@ def test_one_run_can_go_on_for_ever(primitive: Callable[[], Awaitable[None]]) ->
     async def main() -> None:
         await check_within(primitive)
 
-    run_once(main)
+    run_on_mock_clock(main)

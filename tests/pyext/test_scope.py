@@ -6,29 +6,19 @@ import gc
 import re
 import sys
 import weakref
-from collections.abc import Awaitable, Callable
 from math import inf
 from typing import Any
 
 import pytest
+from mock_clock import on_mock_clock
 
 import ctrio
 from ctrio import Cancelled, CancelScope, current_effective_deadline, current_time
 from ctrio.lowlevel import checkpoint, checkpoint_if_cancelled, current_task
-from ctrio.testing import MockClock, trio_test, wait_all_tasks_blocked
+from ctrio.testing import trio_test, wait_all_tasks_blocked
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
-
-
-def on_mock_clock(async_fn: Callable[[], Awaitable[object]]) -> Callable[[], None]:
-    """A test that runs in a run whose clock jumps to the next deadline."""
-
-    def test() -> None:
-        ctrio.run(async_fn, clock=MockClock(autojump_threshold=0))
-
-    test.__name__ = async_fn.__name__
-    return test
 
 
 # --- entering and leaving -----------------------------------------------------------

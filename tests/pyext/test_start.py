@@ -8,11 +8,12 @@ import weakref
 from typing import Any
 
 import pytest
+from mock_clock import run_on_mock_clock
 
 import ctrio
 from ctrio import TASK_STATUS_IGNORED, CancelScope, open_nursery
 from ctrio.lowlevel import checkpoint, current_task
-from ctrio.testing import MockClock, trio_test, wait_all_tasks_blocked
+from ctrio.testing import trio_test, wait_all_tasks_blocked
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup, ExceptionGroup
@@ -330,7 +331,7 @@ def test_a_start_may_time_out() -> None:
                 await nursery.start(slow)
             nursery.cancel_scope.cancel()
 
-    ctrio.run(main, clock=MockClock(autojump_threshold=0))
+    run_on_mock_clock(main)
 
 
 @trio_test

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from fractions import Fraction
 from math import inf, nan
 from typing import Any
 
 import pytest
+from mock_clock import on_mock_clock
 
 import ctrio
 from ctrio import (
@@ -23,18 +24,10 @@ from ctrio import (
     sleep,
 )
 from ctrio.lowlevel import checkpoint
-from ctrio.testing import MockClock, trio_test
+from ctrio.testing import trio_test
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
-
-
-def on_mock_clock(async_fn: Callable[[], Awaitable[object]]) -> Callable[[], None]:
-    def test() -> None:
-        ctrio.run(async_fn, clock=MockClock(autojump_threshold=0))
-
-    test.__name__ = async_fn.__name__
-    return test
 
 
 def at(make: Any, seconds: float, **kwargs: Any) -> Any:

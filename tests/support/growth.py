@@ -13,19 +13,11 @@ import gc
 import sys
 from collections.abc import Awaitable, Callable
 
-import ctrio
-from ctrio.testing import MockClock
-
 ATTEMPTS = 12
 NOTHING = 10
 """Fewer than so many objects, references or blocks in a hundred times are no leak."""
 
 Measures = tuple[int, int, int, int]
-
-
-def run_once(async_fn: Callable[[], Awaitable[None]]) -> None:
-    """Run it, in a world where time passes when everybody sleeps."""
-    ctrio.run(async_fn, clock=MockClock(autojump_threshold=0))
 
 
 def heap_in_use() -> int:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from datagrams import Pair, ours
+from growth import open_descriptors
 
 import ctrio
 from ctrio._socket import _SocketType
@@ -62,10 +63,6 @@ def received(items: list[Item]) -> list[int]:
         assert (level, kind) == (LEVEL, RIGHTS)
         found += array.array("i", data)
     return found
-
-
-def open_descriptors() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
 
 
 # Descriptors.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from growth import open_descriptors
 
 import ctrio
 from ctrio._socket import _SocketType
@@ -33,10 +34,6 @@ def ours(sock: stdlib_socket.socket) -> _SocketType:
 def listener() -> Iterator[_SocketType]:
     with stdlib_socket.create_server(LOCALHOST) as sock:
         yield ours(sock)
-
-
-def open_descriptors() -> set[str]:
-    return set(os.listdir("/proc/self/fd"))
 
 
 # Accepting.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import os
 import sys
 from collections.abc import Awaitable, Callable
 
@@ -18,6 +19,10 @@ NOTHING = 10
 """Fewer than so many objects, references or blocks in a hundred times are no leak."""
 
 Measures = tuple[int, int, int, int]
+
+
+def open_descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
 
 
 def heap_in_use() -> int:

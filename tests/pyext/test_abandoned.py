@@ -8,6 +8,7 @@ of every queue.
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -249,33 +250,41 @@ def test_one_that_is_only_forgotten_does_not_keep_its_task_from_ending(
     assert len(kept) == 1
 
 
+@pytest.mark.parametrize("leave", LEAVINGS)
 @trio_test
-async def test_a_task_that_left_its_detaching_stays() -> None:
-    for leave in LEAVINGS:
-        coro = permanently_detach_coroutine_object(outcome.Value("not yet"))
-        coro.send(None)
-        leave(coro)
-        del coro
-        gc.collect()
-        await checkpoint()
-        await wait_all_tasks_blocked()
+async def test_a_task_that_left_its_detaching_stays(
+    leave: Callable[[Coro], None],
+) -> None:
+    coro = permanently_detach_coroutine_object(outcome.Value("not yet"))
+    died = weakref.ref(coro)
+    coro.send(None)
+    leave(coro)
+    del coro
+    gc.collect()
+    assert died() is None
+    await checkpoint()
+    await wait_all_tasks_blocked()
 
 
-def test_one_that_outlives_its_run_can_be_closed_and_collected() -> None:
-    for wait in WAITS.values():
-        kept: list[Coro] = []
+@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+def test_one_that_outlives_its_run_can_be_closed_and_collected(
+    wait: Callable[[Place], Coro],
+) -> None:
+    kept: list[Coro] = []
 
-        async def main(wait: Callable[[Place], Coro], kept: list[Coro]) -> None:
-            for _ in range(2):
-                place = Place()
-                place.limiter.acquire_on_behalf_of_nowait(place)
-                kept.append(wait(place))
-                step_once(kept[-1])
+    async def main() -> None:
+        for _ in range(2):
+            place = Place()
+            place.limiter.acquire_on_behalf_of_nowait(place)
+            kept.append(wait(place))
+            step_once(kept[-1])
 
-        run_on_mock_clock(main, wait, kept)
-        kept[0].close()
-        del kept
-        gc.collect()
+    run_on_mock_clock(main)
+    died = [weakref.ref(coro) for coro in kept]
+    kept[0].close()
+    kept.clear()
+    gc.collect()
+    assert [coro() for coro in died] == [None, None]
 
 
 @trio_test

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import socket as stdlib
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -176,11 +177,13 @@ def test_one_that_outlives_its_run_can_be_closed_and_collected(
 
     for _ in range(2):
         ctrio.run(main)
+    died = [weakref.ref(coro) for coro, _ in kept]
     kept[0][0].close()
     for ends in [kept[0][1], kept[1][1]]:
         ctrio.run(close, ends)
     kept.clear()
     gc.collect()
+    assert [coro() for coro in died] == [None, None]
 
 
 async def close(ends: Ends) -> None:

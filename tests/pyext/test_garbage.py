@@ -86,13 +86,17 @@ def test_a_crash_makes_no_garbage() -> None:
                     raise KeyError("body")
             except ExceptionGroup as exc:
                 assert len(exc.exceptions) == 2
+            else:
+                raise AssertionError("the nursery swallowed two failures")
             del nursery
             try:
                 with CancelScope() as scope:
                     scope.cancel()
                     raise BaseExceptionGroup("", [ctrio.Cancelled._create(), OSError()])
-            except BaseExceptionGroup:
-                pass
+            except BaseExceptionGroup as exc:
+                assert [type(left) for left in exc.exceptions] == [OSError]
+            else:
+                raise AssertionError("the scope swallowed more than its own")
             del scope
 
     ctrio.run(main)
@@ -114,6 +118,8 @@ def test_a_start_makes_no_garbage() -> None:
                     await nursery.start(fails)
                 except KeyError:
                     pass
+                else:
+                    raise AssertionError("the failure of start() was lost")
 
     ctrio.run(main)
 
@@ -128,7 +134,9 @@ def test_waking_by_hand_makes_no_garbage() -> None:
                 try:
                     await wait_task_rescheduled(lambda _: Abort.FAILED)
                 except KeyError:
-                    pass
+                    assert isinstance(result, outcome.Error)
+                else:
+                    assert isinstance(result, outcome.Value)
             del result
 
     ctrio.run(main)

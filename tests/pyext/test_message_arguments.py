@@ -158,6 +158,8 @@ async def main():
                 await wrong()
             except (TypeError, OverflowError):
                 pass
+            else:
+                raise AssertionError("it was not refused")
         assert events == [("socket.sendmsg", udp, address)] * 2, events
         events.clear()
         refuse = True

@@ -1,40 +1,23 @@
-"""The example file server, run as its users run it and asked by other clients.
-
-By default the server runs by `python -m ctrio`. `CTRIO_TEST_RUNNER` names another
-command, so that the same tests judge real trio:
-
-    CTRIO_TEST_RUNNER="python" pytest tests/examples
-"""
+"""The example file server, run as its users run it and asked by other clients."""
 
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import os
 import re
-import shlex
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from python_programs import runner
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "python" / "file_server.py"
 BOUND = 30  # No wait of these tests is longer; none of them comes near it.
 BIG = 24 * 1024 * 1024  # More than the two socket buffers of a connection hold.
-
-
-def runner() -> list[str]:
-    command = os.environ.get("CTRIO_TEST_RUNNER")
-    if command:
-        return shlex.split(command)
-    if importlib.util.find_spec("ctrio") is None:
-        pytest.skip("ctrio is not installed and CTRIO_TEST_RUNNER not set")
-    return [sys.executable, "-m", "ctrio"]
 
 
 class Server:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import c_programs
 import pytest
+from python_programs import runner
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -31,15 +30,6 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`\n]+)`")
 FILE = re.compile(r"[\w.-]+(?:/[\w.-]+)*\.(?:c|h|py|pyi|md|toml|tsv|txt|build|options)")
 TARGET = re.compile(r"\bmake ([a-z]+)")
-
-
-def runner() -> list[str]:
-    command = os.environ.get("CTRIO_TEST_RUNNER")
-    if command:
-        return shlex.split(command)
-    if importlib.util.find_spec("ctrio") is None:
-        pytest.skip("ctrio is not installed and CTRIO_TEST_RUNNER not set")
-    return [sys.executable, "-m", "ctrio"]
 
 
 def lines_of(*command: str) -> list[str]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from c_programs import read_all
 from python_programs import runner
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "python" / "file_server.py"
@@ -30,7 +31,7 @@ class Server:
             stderr=subprocess.PIPE,
             text=True,
         )
-        self.clients: list[http.client.HTTPConnection] = []
+        self.clients: list[http.client.HTTPConnection | socket.socket] = []
         self.summary = ""
         self.watchdog = threading.Timer(BOUND, self.process.kill)
         self.watchdog.start()
@@ -51,6 +52,7 @@ class Server:
 
     def raw_client(self, data: bytes) -> socket.socket:
         client = socket.create_connection(("127.0.0.1", self.port), timeout=BOUND)
+        self.clients.append(client)
         client.sendall(data)
         return client
 
@@ -110,15 +112,6 @@ def get(client: http.client.HTTPConnection, url: str) -> tuple[int, bytes]:
     client.request("GET", url)
     response = client.getresponse()
     return response.status, response.read()
-
-
-def read_all(client: socket.socket) -> bytes:
-    """Read until the server closes, and close."""
-    parts = []
-    with client:
-        while part := client.recv(1 << 20):
-            parts.append(part)
-    return b"".join(parts)
 
 
 def counts(server: Server) -> dict[str, int]:

@@ -146,6 +146,7 @@ class Peer:
 
 
 def read_all(connection: socket.socket) -> bytes:
+    """Read until the other side closes."""
     parts = []
     while part := connection.recv(1 << 16):
         parts.append(part)

@@ -33,7 +33,8 @@ class _Alive(weakref.WeakSet["AsyncGenerator"]):
     """A WeakSet that is walked in the order in which its members came.
 
     A set's own order is that of addresses: the same program would close its async
-    generators in another order each time.
+    generators in another order each time. Trio's own tests tell by the class whether
+    the run still holds them weakly.
     """
 
     def __init__(self) -> None:

@@ -37,26 +37,6 @@ static void end(void)
     rig_close(&rig);
 }
 
-static void say(intptr_t to)
-{
-    is(write((int)to, "x", 1), 1);
-}
-
-/* Makes `handle` refuse more data. */
-static void fill(intptr_t handle)
-{
-    static char block[65536];
-    while (write((int)handle, block, sizeof block) > 0) {
-    }
-}
-
-static void drain(intptr_t handle)
-{
-    static char block[65536];
-    while (read((int)handle, block, sizeof block) > 0) {
-    }
-}
-
 static void a_waiter_wakes_when_its_handle_is_ready(void)
 {
     static struct rig_wait reads, writes;
@@ -70,7 +50,7 @@ static void a_waiter_wakes_when_its_handle_is_ready(void)
         is(writer->code, 0);
         is(statistics().tasks_waiting_read, 1U);
         is(statistics().tasks_waiting_write, 0U);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         ok(reader->over);
         is(reads.woken, 1);
@@ -90,7 +70,7 @@ static void both_directions_wait_apart_and_share_a_registration(void)
     for (uint64_t seed = 0; seed < 6; seed++) {
         begin();
         rig.crew.seed = seed;
-        fill(ends[0]);
+        rig_fill(ends[0]);
         struct crew_task *reader = add_wait(&reads, ends[0], CTRIO__READABLE);
         struct crew_task *writer = add_wait(&writes, ends[0], CTRIO__WRITABLE);
         if (rig_start(&rig)) {
@@ -98,14 +78,14 @@ static void both_directions_wait_apart_and_share_a_registration(void)
             is(rig.adds, 2U); /* the bell, and the handle */
             is(rig.modifies, 1U);
             if (seed % 2 == 0)
-                say(ends[1]);
+                rig_say(ends[1]);
             else
-                drain(ends[1]);
+                rig_drain(ends[1]);
             rig_settle(&rig);
             is(reader->over, seed % 2 == 0);
             is(writer->over, seed % 2 != 0);
-            say(ends[1]);
-            drain(ends[1]);
+            rig_say(ends[1]);
+            rig_drain(ends[1]);
             rig_settle(&rig);
             ok(reader->over && writer->over);
             is(rig_finish(&rig), 0);
@@ -134,7 +114,7 @@ static void notify_closing_wakes_all_who_wait(void)
 {
     static struct rig_wait reads, writes;
     begin();
-    fill(ends[0]);
+    rig_fill(ends[0]);
     struct crew_task *reader = add_wait(&reads, ends[0], CTRIO__READABLE);
     struct crew_task *writer = add_wait(&writes, ends[0], CTRIO__WRITABLE);
     if (rig_start(&rig)) {
@@ -161,7 +141,7 @@ static void notify_closing_counts_for_events_already_fetched(void)
     struct crew_task *reader = add_wait(&reads, ends[0], CTRIO__READABLE);
     if (rig_start(&rig)) {
         rig_settle(&rig);
-        say(ends[1]);
+        rig_say(ends[1]);
         is(ctrio__epoll_ops.get_events(rig_io(&rig), 0, &events), 1);
         ctrio__epoll_ops.notify_closing(rig_io(&rig), ends[0]);
         struct crew_task *later = add_wait(&again, ends[0], CTRIO__READABLE);
@@ -186,13 +166,13 @@ static void an_old_event_is_dropped_when_the_number_is_registered_anew(void)
     struct crew_task *first = add_wait(&old, ends[0], CTRIO__READABLE);
     if (rig_start(&rig)) {
         rig_settle(&rig);
-        say(ends[1]);
+        rig_say(ends[1]);
         is(ctrio__epoll_ops.get_events(rig_io(&rig), 0, &events), 1);
         struct epoll_event stale = *(struct epoll_event *)events.raw;
         ctrio__run_begin(&rig.crew.run, &events);
         while (ctrio__run_step(&rig.crew.run)) {
         }
-        drain(ends[0]);
+        rig_drain(ends[0]);
         struct crew_task *second = add_wait(&new, ends[0], CTRIO__READABLE);
         rig_settle(&rig);
         events = (struct ctrio__io_events){&stale, 1};
@@ -226,7 +206,7 @@ static void a_number_closed_without_notice_does_not_break_the_loop(void)
         ok(second->over);
         is(second->code, 0);
         ok(!first->over); /* it waits by number, as in Trio: */
-        say(fresh[1]);
+        rig_say(fresh[1]);
         rig_settle(&rig);
         ok(first->over);
         is(rig_finish(&rig), 0);
@@ -260,7 +240,7 @@ static void a_cancelled_waiter_leaves_nothing_behind(void)
 {
     static struct rig_wait reads, writes, again;
     begin();
-    fill(ends[0]);
+    rig_fill(ends[0]);
     struct crew_task *reader = add_wait(&reads, ends[0], CTRIO__READABLE);
     struct crew_task *writer = add_wait(&writes, ends[0], CTRIO__WRITABLE);
     if (rig_start(&rig)) {
@@ -274,7 +254,7 @@ static void a_cancelled_waiter_leaves_nothing_behind(void)
         crew_cancel(writer);
         rig_settle(&rig);
         is(statistics().tasks_waiting_write, 0U);
-        say(ends[1]);
+        rig_say(ends[1]);
         is(rig_idle_events(&rig, 3), 0U);
         struct crew_task *third = add_wait(&again, ends[0], CTRIO__READABLE);
         rig_settle(&rig);
@@ -293,7 +273,7 @@ static void an_abandoned_waiter_leaves_nothing_behind(void)
         rig_settle(&rig);
         crew_abandon(reader);
         is(statistics().tasks_waiting_read, 0U);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         ok(reader->over);
         is(reads.woken, 1); /* by its own end, not by the handle */
@@ -306,7 +286,7 @@ static void a_hang_up_wakes_both_directions(void)
 {
     static struct rig_wait reads, writes;
     begin();
-    fill(ends[0]);
+    rig_fill(ends[0]);
     struct crew_task *reader = add_wait(&reads, ends[0], CTRIO__READABLE);
     struct crew_task *writer = add_wait(&writes, ends[0], CTRIO__WRITABLE);
     if (rig_start(&rig)) {
@@ -326,7 +306,7 @@ static void a_failed_registration_wakes_the_other_direction_too(void)
 {
     static struct rig_wait reads, writes;
     begin();
-    fill(ends[0]);
+    rig_fill(ends[0]);
     struct crew_task *reader = add_wait(&reads, ends[0], CTRIO__READABLE);
     if (rig_start(&rig)) {
         rig_settle(&rig);

@@ -24,25 +24,6 @@ static void end(void)
     rig_close(&rig);
 }
 
-static void say(intptr_t to)
-{
-    is(write((int)to, "x", 1), 1);
-}
-
-static void fill(intptr_t handle)
-{
-    static char block[65536];
-    while (write((int)handle, block, sizeof block) > 0) {
-    }
-}
-
-static void drain(intptr_t handle)
-{
-    static char block[65536];
-    while (read((int)handle, block, sizeof block) > 0) {
-    }
-}
-
 static struct crew_task *add_receive(struct rig_receive *data, struct ctrio__socket *socket,
                                      int times)
 {
@@ -78,7 +59,7 @@ static void one_registration_serves_a_socket_for_its_life(void)
         for (int i = 0; i < 20; i++) {
             is(data.received, i);
             ok(!receiver->over);
-            say(ends[1]);
+            rig_say(ends[1]);
             rig_settle(&rig);
         }
         ok(receiver->over);
@@ -93,7 +74,7 @@ static void what_is_there_already_needs_no_registration(void)
 {
     static struct rig_receive data;
     begin();
-    say(ends[1]);
+    rig_say(ends[1]);
     struct crew_task *receiver = add_receive(&data, &ours, 1);
     if (rig_start(&rig)) {
         rig_settle(&rig);
@@ -109,7 +90,7 @@ static void a_sender_that_must_wait_adds_its_direction_once(void)
     static struct rig_receive reading;
     static struct rig_send first, second;
     begin();
-    fill(ends[0]);
+    rig_fill(ends[0]);
     struct crew_task *receiver = add_receive(&reading, &ours, 1);
     if (rig_start(&rig)) {
         rig_settle(&rig);
@@ -117,17 +98,17 @@ static void a_sender_that_must_wait_adds_its_direction_once(void)
         rig_settle(&rig);
         ok(!sender->over);
         is(controls(), 2U);
-        drain(ends[1]);
+        rig_drain(ends[1]);
         rig_settle(&rig);
         ok(sender->over);
-        fill(ends[0]);
+        rig_fill(ends[0]);
         sender = add_send(&second, &ours);
         rig_settle(&rig);
         ok(!sender->over);
-        drain(ends[1]);
+        rig_drain(ends[1]);
         rig_settle(&rig);
         ok(sender->over);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         ok(receiver->over);
         is(controls(), 2U);
@@ -142,7 +123,7 @@ static ptrdiff_t overtaken_recv(struct ctrio__os *os, intptr_t handle, void *buf
 {
     ptrdiff_t result = ctrio__net_native.recv(os, handle, buffer, size, flags);
     if (result == -EAGAIN)
-        say(ends[1]);
+        rig_say(ends[1]);
     return result;
 }
 
@@ -192,28 +173,28 @@ static void a_wait_by_number_shares_the_registration(void)
     struct crew_task *receiver = add_receive(&receive, &ours, 1);
     if (rig_start(&rig)) {
         rig_settle(&rig);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         ok(receiver->over);
-        say(ends[1]); /* its edge comes and goes before anybody waits */
+        rig_say(ends[1]); /* its edge comes and goes before anybody waits */
         rig_settle(&rig);
         struct crew_task *a = add_wait(&early, ends[0], CTRIO__READABLE);
         rig_settle(&rig);
         ok(a->over);
         is(a->code, 0);
-        drain(ends[0]);
+        rig_drain(ends[0]);
         struct crew_task *b = add_wait(&late, ends[0], CTRIO__READABLE);
         rig_settle(&rig);
         ok(!b->over);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         ok(b->over);
-        drain(ends[0]);
+        rig_drain(ends[0]);
         unsigned before = controls();
         struct crew_task *c = add_receive(&again, &ours, 1);
         rig_settle(&rig);
         is(controls(), before); /* still registered */
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         is(c->code, 1);
         is(rig_finish(&rig), 0);
@@ -232,25 +213,25 @@ static void two_objects_on_one_number_take_turns_and_both_work(void)
     struct crew_task *reader = add_receive(&receive[0], &ours, 3);
     if (rig_start(&rig)) {
         rig_settle(&rig);
-        fill(ends[0]);
+        rig_fill(ends[0]);
         struct crew_task *writer = add_send(&send, &twin);
         rig_settle(&rig);
         ok(twin.epoch != ours.epoch);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         is(receive[0].received, 1);
-        drain(ends[1]);
+        rig_drain(ends[1]);
         rig_settle(&rig);
         ok(writer->over);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         is(receive[0].received, 2);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         ok(reader->over);
         struct crew_task *last = add_receive(&receive[1], &twin, 1);
         rig_settle(&rig);
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         is(last->code, 1);
         is(rig_finish(&rig), 0);
@@ -274,7 +255,7 @@ static void a_socket_may_move_from_run_to_run(void)
         ok(!receiver->over);
         ok(ours.epoch > last); /* even if the backend is where the last one was */
         last = ours.epoch;
-        say(ends[1]);
+        rig_say(ends[1]);
         rig_settle(&rig);
         ok(receiver->over);
         is(crew_close(&rig.crew), 0);
@@ -322,7 +303,7 @@ static void closing_wakes_who_waits_and_the_next_owner_starts_afresh(void)
     receiver = add_receive(&second, &next, 1);
     if (crew_open(&rig.crew, &rig.native.os, rig.native.os.io) == 0) {
         rig_settle(&rig);
-        say(fresh[1]);
+        rig_say(fresh[1]);
         rig_settle(&rig);
         is(receiver->code, 1);
         is(crew_close(&rig.crew), 0);
@@ -355,7 +336,7 @@ static void make_registered(struct rig_receive *data)
 {
     struct crew_task *receiver = add_receive(data, &ours, 2);
     rig_settle(&rig);
-    say(ends[1]);
+    rig_say(ends[1]);
     rig_settle(&rig);
     is(data->received, 1);
     ok(ours.epoch != 0);
@@ -395,7 +376,7 @@ static void number_reused(bool through_object)
         struct crew_task *receiver = add_receive(&data[1], &next, 1);
         rig_settle(&rig);
         ok(!receiver->over);
-        say(peer);
+        rig_say(peer);
         rig_settle(&rig);
         ok(receiver->over); /* trusting the number instead of the object, it would hang */
         is(receiver->code, 1);
@@ -425,7 +406,7 @@ static void closed_while_registered_with_a_duplicate_and_data_pending(void)
         int duplicate = dup((int)ours.handle);
         close((int)ours.handle);
         for (int i = 0; i < 3; i++)
-            say(ends[1]);
+            rig_say(ends[1]);
         ok(rig_idle_events(&rig, 50) <= 1); /* no spinning */
         close(duplicate);
         is(rig_finish(&rig), 0);
@@ -448,14 +429,14 @@ static void the_same_with_the_number_reused_by_a_socket_that_a_task_waits_for(vo
         struct crew_task *receiver = add_receive(&data[1], &next, 2);
         rig_settle(&rig);
         for (int i = 0; i < 3; i++)
-            say(ends[1]);
+            rig_say(ends[1]);
         uint32_t steps = receiver->steps;
         ok(rig_idle_events(&rig, 50) <= 1);
         is(receiver->steps, steps); /* what is stale wakes nobody */
-        say(peer);
+        rig_say(peer);
         rig_settle(&rig);
         is(data[1].received, 1);
-        say(peer);
+        rig_say(peer);
         rig_settle(&rig);
         ok(receiver->over);
         close(duplicate);
@@ -479,7 +460,7 @@ static void dup2_over_a_socket_works_after_notify_closing(void)
         struct crew_task *receiver = add_receive(&data[1], &ours, 1);
         rig_settle(&rig);
         ok(!receiver->over);
-        say(fresh[1]);
+        rig_say(fresh[1]);
         rig_settle(&rig);
         ok(receiver->over);
         is(receiver->code, 1);
@@ -504,7 +485,7 @@ static void dup2_over_a_socket_is_seen_by_waits_by_number(void)
         struct crew_task *waiter = add_wait(&wait, ends[0], CTRIO__READABLE);
         rig_settle(&rig);
         ok(!waiter->over);
-        say(fresh[1]);
+        rig_say(fresh[1]);
         rig_settle(&rig);
         ok(waiter->over);
         is(rig_finish(&rig), 0);
@@ -532,7 +513,7 @@ static void an_object_whose_registration_was_taken_over_registers_anew(void)
         reuse_number(&next, &peer);
         receiver = add_receive(&data[2], &ours, 1);
         rig_settle(&rig);
-        say(peer);
+        rig_say(peer);
         rig_settle(&rig);
         is(receiver->code, 1);
         is(rig_finish(&rig), 0);
@@ -554,7 +535,7 @@ static void a_socket_that_dies_late_does_not_touch_its_numbers_new_owner(void)
         struct crew_task *receiver = add_receive(&data[1], &next, 1);
         rig_settle(&rig);
         memset(&ours, 0, sizeof ours); /* freed without a word: nothing points at it */
-        say(peer);
+        rig_say(peer);
         rig_settle(&rig);
         is(receiver->code, 1);
         is(rig_finish(&rig), 0);

@@ -176,6 +176,25 @@ void rig_pair(intptr_t out[2])
     is(ctrio__net_native.pair(NULL, AF_UNIX, SOCK_STREAM, out), 0);
 }
 
+void rig_say(intptr_t to)
+{
+    is(write((int)to, "x", 1), 1);
+}
+
+void rig_fill(intptr_t handle)
+{
+    static char block[65536];
+    while (write((int)handle, block, sizeof block) > 0) {
+    }
+}
+
+void rig_drain(intptr_t handle)
+{
+    static char block[65536];
+    while (read((int)handle, block, sizeof block) > 0) {
+    }
+}
+
 bool rig_wait_body(struct crew_task *self)
 {
     struct rig_wait *data = self->data;

@@ -36,7 +36,12 @@ unsigned rig_idle_events(struct rig *rig, int turns);
 /* Lets the run end and closes it: what it came to, or 1 if some task would not end. */
 int rig_finish(struct rig *rig);
 struct ctrio__io *rig_io(struct rig *rig);
+/* Two connected sockets, which do not block. */
 void rig_pair(intptr_t out[2]);
+/* Writes a byte; writes until there is no room; reads until there is nothing. */
+void rig_say(intptr_t to);
+void rig_fill(intptr_t handle);
+void rig_drain(intptr_t handle);
 
 /* Bodies, and what they need. */
 struct rig_wait {

@@ -461,13 +461,10 @@ def main() -> int:
             table(columns)
         except (DemoError, OSError, subprocess.SubprocessError) as error:
             checks(False, f"stopped by {type(error).__name__}: {error}")
-    taken = time.monotonic() - begin
-    if checks.failed:
-        print(f"\n{checks.failed} of {checks.held + checks.failed} checks FAILED.")
-        return 1
-    print(f"\nAll {checks.held} checks held, in {taken:.0f} s.")
-    print("Run a Trio program of your own on ctrio:  python -m ctrio app.py")
-    return 0
+    status = checks.sum_up(begin)
+    if status == 0:
+        print("Run a Trio program of your own on ctrio:  python -m ctrio app.py")
+    return status
 
 
 if __name__ == "__main__":

@@ -225,12 +225,7 @@ def main() -> int:
         Story(program, checks).tell()
     except (DemoError, OSError, subprocess.SubprocessError) as error:
         checks(False, f"stopped by {type(error).__name__}: {error}")
-    taken = time.monotonic() - begin
-    if checks.failed:
-        print(f"\n{checks.failed} of {checks.held + checks.failed} checks FAILED.")
-        return 1
-    print(f"\nAll {checks.held} checks held, in {taken:.0f} s.")
-    return 0
+    return checks.sum_up(begin)
 
 
 if __name__ == "__main__":

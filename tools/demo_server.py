@@ -38,6 +38,15 @@ class Checks:
             self.failed += 1
         print(f"  {'ok    ' if holds else 'FAILED'} {claim}", flush=True)
 
+    def sum_up(self, begin: float) -> int:
+        """Say what all of it came to, and how long it took; the exit status."""
+        taken = time.monotonic() - begin
+        if self.failed:
+            print(f"\n{self.failed} of {self.held + self.failed} checks FAILED.")
+            return 1
+        print(f"\nAll {self.held} checks held, in {taken:.0f} s.")
+        return 0
+
 
 class Output:
     """The lines that a process has written to one of its pipes, as they come."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import gc
 import weakref
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import outcome
@@ -77,6 +78,17 @@ class Place:
             await ctrio.sleep_forever()
 
 
+@asynccontextmanager
+async def held() -> AsyncIterator[Place]:
+    """A place where another task keeps what can be held."""
+    place, ready = Place(), Event()
+    async with ctrio.open_nursery() as nursery:
+        nursery.start_soon(place.hold, ready)
+        await ready.wait()
+        yield place
+        nursery.cancel_scope.cancel()
+
+
 WAITS: dict[str, Callable[[Place], Coro]] = {
     "sleep": lambda place: ctrio.sleep(5),
     "sleep_until": lambda place: ctrio.sleep_until(ctrio.current_time() + 5),
@@ -127,11 +139,7 @@ def test_one_that_is_left_waits_no_more(
     wait: Callable[[Place], Coro], leave: Callable[[Coro], None]
 ) -> None:
     async def main() -> None:
-        place = Place()
-        async with ctrio.open_nursery() as nursery:
-            ready = Event()
-            nursery.start_soon(place.hold, ready)
-            await ready.wait()
+        async with held() as place:
             for _ in range(2):
                 coro = wait(place)
                 coro.send(None)
@@ -139,7 +147,6 @@ def test_one_that_is_left_waits_no_more(
                 del coro
                 collect()
                 await still_works(place)
-            nursery.cancel_scope.cancel()
 
     run_on_mock_clock(main)
 
@@ -150,18 +157,13 @@ def test_one_that_is_left_on_another_thread_waits_no_more(
     wait: Callable[[Place], Coro], leave: Callable[[list[Coro]], None]
 ) -> None:
     async def main() -> None:
-        place = Place()
-        async with ctrio.open_nursery() as nursery:
-            ready = Event()
-            nursery.start_soon(place.hold, ready)
-            await ready.wait()
+        async with held() as place:
             for _ in range(2):
                 holder = [wait(place)]
                 holder[0].send(None)
                 leave(holder)
                 assert holder == []
                 await still_works(place)
-            nursery.cancel_scope.cancel()
 
     run_on_mock_clock(main)
 
@@ -234,17 +236,12 @@ def test_one_that_is_only_forgotten_does_not_keep_its_task_from_ending(
         return "ended"
 
     async def main() -> None:
-        place = Place()
-        async with ctrio.open_nursery() as nursery:
-            ready = Event()
-            nursery.start_soon(place.hold, ready)
-            await ready.wait()
+        async with held() as place:
             async with ctrio.open_nursery() as inner:
                 inner.start_soon(steps_and_ends, place)
             for coro in kept:
                 coro.close()
             await still_works(place)
-            nursery.cancel_scope.cancel()
 
     run_on_mock_clock(main)
     assert len(kept) == 1

@@ -9,24 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from numbered import MAKERS
 from scripted_echo import placeholder
 
 import ctrio
 from ctrio import _ctrio
-from ctrio.lowlevel import ParkingLot
-
-MAKERS: dict[str, Callable[[], object]] = {
-    "Event": ctrio.Event,
-    "Lock": ctrio.Lock,
-    "StrictFIFOLock": ctrio.StrictFIFOLock,
-    "Semaphore": lambda: ctrio.Semaphore(1),
-    "Condition": ctrio.Condition,
-    "CapacityLimiter": lambda: ctrio.CapacityLimiter(1),
-    "ParkingLot": ParkingLot,
-    "send channel": lambda: ctrio.open_memory_channel[int](0)[0],
-    "receive channel": lambda: ctrio.open_memory_channel[int](0)[1],
-    "CancelScope": ctrio.CancelScope,
-}
 
 
 def run(async_fn: object, *args: object) -> object:

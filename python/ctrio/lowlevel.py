@@ -30,6 +30,7 @@ from ._core import (
     remove_parking_lot_breaker as remove_parking_lot_breaker,
     reschedule as reschedule,
     spawn_system_task as spawn_system_task,
+    start_guest_run as start_guest_run,
     start_thread_soon as start_thread_soon,
     temporarily_detach_coroutine_object as temporarily_detach_coroutine_object,
     wait_readable as wait_readable,

@@ -64,6 +64,26 @@ struct ctrio__runner_options {
 };
 struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state,
                                            const struct ctrio__runner_options *options);
+/* run()'s keywords but the clock's, from the objects given for them, NULL for none. -1 with an
+ * error.  `function` is in Trio's words of deprecation. */
+int ctrio__read_run_options(struct ctrio__state *state, const char *function,
+                            PyObject *const *given, struct ctrio__runner_options *options);
+/* Takes what is to be run: args[0](*args[1:]); -1 with an error. */
+int ctrio__runner_take_main(struct ctrio__py_runner *runner, PyObject *args);
+/* Makes the runner this thread's, with all that belongs to it, and starts its init task.  A failure
+ * is noted as the run's. */
+void ctrio__runner_set_up(struct ctrio__py_runner *runner);
+/* One turn: signals, then events (NULL: not looked for), then a batch of tasks. */
+void ctrio__runner_turn(struct ctrio__py_runner *runner, const struct ctrio__io_events *events);
+/* Takes back what set_up did, and gives the run's result: a new reference or an error. */
+PyObject *ctrio__runner_finish(struct ctrio__py_runner *runner);
+/* sniffio's name for what runs on this thread is `name`, and was what is given back: a new
+ * reference; NULL with an error. */
+PyObject *ctrio__swap_sniffio(struct ctrio__state *state, PyObject *name);
+/* The same back again, with whatever error is set kept; steals `previous`. */
+void ctrio__restore_sniffio(struct ctrio__state *state, PyObject *previous);
+/* guest.c: the loop must turn, as something has changed from outside of it. */
+void ctrio__guest_force_tick(struct ctrio_run *run);
 /* Runs args[0](*args[1:]) to its end and gives its result; steals the runner, which may be NULL
  * with an error. */
 PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args);

@@ -245,11 +245,13 @@ static int get_events_of_python(struct ctrio__py_runner *runner, double timeout,
     *events = (struct ctrio__io_events){NULL, 0};
     if (manager == NULL)
         return -1;
-    PyObject *previous = ctrio__callout_begin(runner);
+    struct ctrio__py_runner *here =
+        ctrio__peek_runner(runner->state); /* none in a thread of ours */
+    PyObject *previous = ctrio__callout_begin(here);
     PyObject *seconds = PyFloat_FromDouble(timeout);
     PyObject *record = seconds != NULL ? ctrio__call_method1(manager, "get_events", seconds) : NULL;
     Py_XDECREF(seconds);
-    ctrio__callout_end(runner, previous);
+    ctrio__callout_end(here, previous);
     Py_DECREF(manager);
     if (record == NULL)
         return -1;

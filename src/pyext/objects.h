@@ -116,7 +116,8 @@ struct ctrio__py_runner {
     PyObject *failure;               /* what broke the run: becomes a TrioInternalError */
     PyObject *callout;               /* a frame, only compared: Python code above it is called
                                       * by us; see ki.c */
-    PyObject *frame;                 /* the frame that called run(): only compared, as well */
+    PyObject *frame;                 /* the frame that called run(), or a guest run's turn, while it
+                                      * lasts: only compared, as well */
     struct ctrio__thread outer;      /* another interpreter's, to be put back at the end */
     PyObject *weakrefs;
     uint64_t last_serial; /* given to an object that was made, or asked for its hash, in the run */
@@ -124,7 +125,8 @@ struct ctrio__py_runner {
     bool strict;          /* strict_exception_groups */
     bool opened;          /* run is open: must be closed */
     bool ki_installed, ki_at_checkpoints;
-    bool ki_queued; /* ki_entry is in the entry queue */
+    bool ki_queued;       /* ki_entry is in the entry queue */
+    bool leave_wakeup_fd; /* signals reach the host of a guest run, whose business they are */
 };
 static inline struct ctrio__py_runner *ctrio__py_runner_from(struct ctrio_run *run)
 {

@@ -281,8 +281,11 @@ static void enter_thread(struct ctrio__py_runner *runner)
     }
     Py_XSETREF(thread->runner, Py_NewRef(runner));
 }
+/* An abandoned guest run may be collected in another thread, which has a run of its own. */
 static void leave_thread(struct ctrio__py_runner *runner)
 {
+    if (ctrio__thread.runner != NULL && ctrio__thread.runner != (PyObject *)runner)
+        return;
     Py_CLEAR(ctrio__thread.task);
     Py_CLEAR(ctrio__thread.runner);
     if (runner->outer.state != NULL)
@@ -327,6 +330,18 @@ static bool look(struct ctrio__py_runner *runner, struct ctrio__io_events *event
     return run->failed == 0;
 }
 
+static inline void turn(struct ctrio__py_runner *runner, const struct ctrio__io_events *events,
+                        bool each_step)
+{
+    handle_signals(runner);
+    ctrio__run_begin(&runner->run, events);
+    while (ctrio__run_step(&runner->run)) {
+        Py_CLEAR(ctrio__thread.task);
+        if (each_step)
+            break;
+    }
+}
+
 static void drive(struct ctrio__py_runner *runner)
 {
     struct ctrio_run *run = &runner->run;
@@ -336,14 +351,14 @@ static void drive(struct ctrio__py_runner *runner)
         bool skip = ctrio__may_skip_poll(run);
         if (!skip && !look(runner, &events))
             return;
-        handle_signals(runner);
-        ctrio__run_begin(run, skip ? NULL : &events);
-        while (ctrio__run_step(run)) {
-            Py_CLEAR(ctrio__thread.task);
-            if (each_step)
-                break;
-        }
+        turn(runner, skip ? NULL : &events, each_step);
     }
+}
+
+void ctrio__runner_turn(struct ctrio__py_runner *runner, const struct ctrio__io_events *events)
+{
+    CTRIO_ASSERT(ctrio__run_alive(&runner->run));
+    turn(runner, events, false);
 }
 
 /* --- the result -------------------------------------------------------------------- */
@@ -406,7 +421,7 @@ static PyObject *result_of(struct ctrio__py_runner *runner)
     return NULL;
 }
 
-static PyObject *swap_sniffio(struct ctrio__state *state, PyObject *name)
+PyObject *ctrio__swap_sniffio(struct ctrio__state *state, PyObject *name)
 {
     PyObject *local = ctrio__lazy(&state->sniffio_local, "sniffio", "thread_local");
     if (local == NULL)
@@ -417,6 +432,18 @@ static PyObject *swap_sniffio(struct ctrio__state *state, PyObject *name)
     return previous;
 }
 
+void ctrio__restore_sniffio(struct ctrio__state *state, PyObject *previous)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *ours = ctrio__swap_sniffio(state, previous);
+    if (ours == NULL)
+        PyErr_WriteUnraisable(previous);
+    Py_XDECREF(ours);
+    Py_DECREF(previous);
+    if (error != NULL)
+        PyErr_SetRaisedException(error);
+}
+
 static int set_up(struct ctrio__py_runner *runner)
 {
     if (install_asyncgens(runner) < 0 || !ctrio__ki_install(runner))
@@ -424,19 +451,21 @@ static int set_up(struct ctrio__py_runner *runner)
     enter_thread(runner);
     if (ctrio__context_note(runner->state, (PyObject *)runner, true) < 0)
         return -1;
-    if (ctrio__wakeup_install(runner) < 0)
+    if (!runner->leave_wakeup_fd && ctrio__wakeup_install(runner) < 0)
         return -1;
     ctrio__instruments_call(runner, "before_run", NULL);
     return ctrio__runner_start(runner);
 }
 
 /* A failure while setting up is an internal error like any other, once the run exists. */
-static PyObject *run_to_the_end(struct ctrio__py_runner *runner)
+void ctrio__runner_set_up(struct ctrio__py_runner *runner)
 {
-    if (set_up(runner) == 0 && runner->failure == NULL)
-        drive(runner);
-    else if (PyErr_Occurred())
+    if (set_up(runner) < 0 && PyErr_Occurred())
         ctrio__runner_fail(runner);
+}
+
+PyObject *ctrio__runner_finish(struct ctrio__py_runner *runner)
+{
     shut_down(runner);
     PyObject *result = result_of(runner);
     Py_CLEAR(runner->init_task);
@@ -457,13 +486,44 @@ int ctrio__refuse_nested(struct ctrio__state *state)
     return -1;
 }
 
-static int warn_about_loose(struct ctrio__state *state, const char *what, int strict)
+static int warn_about_loose(struct ctrio__state *state, const char *function)
 {
-    if (strict)
-        return 0;
-    PyObject *result = PyObject_CallFunction(state->bound.warn_deprecated, "s", what);
+    PyObject *what = PyUnicode_FromFormat("trio.%s(..., strict_exception_groups=False)", function);
+    PyObject *result =
+        what != NULL ? PyObject_CallOneArg(state->bound.warn_deprecated, what) : NULL;
+    Py_XDECREF(what);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
+}
+
+int ctrio__read_run_options(struct ctrio__state *state, const char *function,
+                            PyObject *const *given, struct ctrio__runner_options *options)
+{
+    int restricted = given[2] != NULL ? PyObject_IsTrue(given[2]) : 0;
+    int strict = given[3] != NULL ? PyObject_IsTrue(given[3]) : 1;
+    if (restricted < 0 || strict < 0 || ctrio__check_bound(state) < 0 ||
+        (strict == 0 && warn_about_loose(state, function) < 0) || ctrio__refuse_nested(state) < 0)
+        return -1;
+    *options = (struct ctrio__runner_options){.clock = given[0] != NULL ? given[0] : Py_None,
+                                              .instruments = given[1],
+                                              .strict = strict != 0,
+                                              .ki_at_checkpoints = restricted != 0};
+    return 0;
+}
+
+int ctrio__runner_take_main(struct ctrio__py_runner *runner, PyObject *args)
+{
+    runner->async_fn = Py_NewRef(PyTuple_GET_ITEM(args, 0));
+    runner->args = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    return runner->args != NULL ? 0 : -1;
+}
+
+static PyObject *run_to_the_end(struct ctrio__py_runner *runner)
+{
+    ctrio__runner_set_up(runner);
+    if (runner->failure == NULL)
+        drive(runner);
+    return ctrio__runner_finish(runner);
 }
 
 PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args)
@@ -471,18 +531,14 @@ PyObject *ctrio__runner_run(struct ctrio__py_runner *runner, PyObject *args)
     if (runner == NULL)
         return NULL;
     struct ctrio__state *state = runner->state;
-    runner->async_fn = Py_NewRef(PyTuple_GET_ITEM(args, 0));
-    runner->args = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
-    PyObject *library = runner->args != NULL ? swap_sniffio(state, state->names.trio) : NULL;
-    PyObject *result = library != NULL ? run_to_the_end(runner) : NULL;
-    PyObject *error = PyErr_GetRaisedException();
+    PyObject *library = NULL, *result = NULL;
+    if (ctrio__runner_take_main(runner, args) == 0)
+        library = ctrio__swap_sniffio(state, state->names.trio);
     if (library != NULL) {
-        PyObject *ours = swap_sniffio(state, library);
-        if (ours == NULL)
-            PyErr_WriteUnraisable(library);
-        Py_XDECREF(ours);
+        result = run_to_the_end(runner);
+        ctrio__restore_sniffio(state, library);
     }
-    Py_XDECREF(library);
+    PyObject *error = PyErr_GetRaisedException();
     ctrio__runner_close(runner); /* a token may keep the object for long */
     Py_DECREF(runner);
     if (error != NULL)
@@ -496,24 +552,17 @@ static PyObject *run(PyObject *module, PyObject *args, PyObject *kwargs)
                                         "restrict_keyboard_interrupt_to_checkpoints",
                                         "strict_exception_groups"};
     struct ctrio__state *state = PyModule_GetState(module);
-    PyObject *out[4];
-    if (ctrio__parse_tuple("run", NULL, kwargs, names, 0, 0, 4, out) < 0)
+    struct ctrio__runner_options options;
+    PyObject *given[4];
+    if (ctrio__parse_tuple("run", NULL, kwargs, names, 0, 0, 4, given) < 0)
         return NULL;
     if (PyTuple_GET_SIZE(args) < 1) {
         PyErr_SetString(PyExc_TypeError,
                         "run() missing 1 required positional argument: 'async_fn'");
         return NULL;
     }
-    int restricted = out[2] != NULL ? PyObject_IsTrue(out[2]) : 0;
-    int strict = out[3] != NULL ? PyObject_IsTrue(out[3]) : 1;
-    if (restricted < 0 || strict < 0 || ctrio__check_bound(state) < 0 ||
-        warn_about_loose(state, "trio.run(..., strict_exception_groups=False)", strict) < 0 ||
-        ctrio__refuse_nested(state) < 0)
+    if (ctrio__read_run_options(state, "run", given, &options) < 0)
         return NULL;
-    const struct ctrio__runner_options options = {.clock = out[0] != NULL ? out[0] : Py_None,
-                                                  .instruments = out[1],
-                                                  .strict = strict != 0,
-                                                  .ki_at_checkpoints = restricted != 0};
     return ctrio__runner_run(ctrio__runner_new(state, &options), args);
 }
 

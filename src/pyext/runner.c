@@ -86,6 +86,24 @@ static PyObject *get_guest(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(runner_of(self)->run.guest);
 }
+/* Tests of Trio's replace it by nonsense, to see the run break: so it does. */
+static PyObject *get_runq(PyObject *self, void *Py_UNUSED(closure))
+{
+    struct ctrio_run *run = &runner_of(self)->run;
+    PyObject *list = PyList_New(0);
+    for (size_t i = 0; list != NULL && i < run->ready_count; i++)
+        if (PyList_Append(list, (PyObject *)ctrio__py_task_from(run->ready[i])) < 0)
+            Py_CLEAR(list);
+    return list;
+}
+static int set_runq(PyObject *self, PyObject *Py_UNUSED(value), void *Py_UNUSED(closure))
+{
+    if (!runner_of(self)->opened)
+        return 0;
+    PyErr_SetString(PyExc_RuntimeError, "somebody has replaced the queue of runnable tasks");
+    ctrio__runner_fail(runner_of(self));
+    return 0;
+}
 static PyObject *get_strict(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyBool_FromLong(runner_of(self)->strict);
@@ -130,6 +148,12 @@ static PyObject *runner_time(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     double now;
     return ctrio__clock_read(runner_of(self), &now) == 0 ? PyFloat_FromDouble(now) : NULL;
+}
+static PyObject *runner_force_tick(PyObject *self, PyObject *Py_UNUSED(ignored))
+{
+    if (runner_of(self)->opened)
+        ctrio__guest_force_tick(&runner_of(self)->run);
+    Py_RETURN_NONE;
 }
 static PyObject *runner_statistics(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
@@ -215,6 +239,7 @@ static PyMethodDef runner_methods[] = {
      NULL},
     {"current_time", runner_time, METH_NOARGS, NULL},
     {"current_statistics", runner_statistics, METH_NOARGS, NULL},
+    {"force_guest_tick_asap", runner_force_tick, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef runner_getset[] = {
     {"clock", get_clock, NULL, NULL, NULL},
@@ -222,6 +247,7 @@ static PyGetSetDef runner_getset[] = {
     {"trio_token", get_token, NULL, NULL, NULL},
     {"entry_queue", get_entry_queue, NULL, NULL, NULL},
     {"is_guest", get_guest, NULL, NULL, NULL},
+    {"runq", get_runq, set_runq, NULL, NULL},
     {"strict_exception_groups", get_strict, NULL, NULL, NULL},
     {"ki_pending", get_ki_pending, NULL, NULL, NULL},
     {"clock_autojump_threshold", get_autojump, set_autojump, NULL, NULL},

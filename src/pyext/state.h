@@ -21,6 +21,7 @@ enum ctrio__type_id {
     TYPE_TASK_STATUS,
     TYPE_TASK,
     TYPE_RUNNER,
+    TYPE_GUEST,
     TYPE_RUN_CONTEXT,
     TYPE_CONTEXT_DICT,
     TYPE_RAISE_CANCEL,
@@ -184,6 +185,7 @@ int ctrio__exec_timeouts(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_runner(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_task(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_run(PyObject *module, struct ctrio__state *state);
+int ctrio__exec_guest(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_context(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_current(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_clock(PyObject *module, struct ctrio__state *state);

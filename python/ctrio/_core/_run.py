@@ -40,6 +40,7 @@ from .._ctrio import (
     reschedule as reschedule,
     run as run,
     spawn_system_task as spawn_system_task,
+    start_guest_run as start_guest_run,
     wait_all_tasks_blocked as wait_all_tasks_blocked,
     wait_readable as wait_readable,
     wait_writable as wait_writable,

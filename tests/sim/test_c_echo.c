@@ -210,9 +210,7 @@ static int leave(void)
 static void between_the_first_step_and_the_last_nobody_calls_the_system(void)
 {
     int status = child_came_to(play);
-    if (status == SEAL_IMPOSSIBLE)
-        skip("the system cannot filter calls");
-    else
+    if (seal_was_possible(status))
         is(status, 0);
 }
 
@@ -220,9 +218,7 @@ static void between_the_first_step_and_the_last_nobody_calls_the_system(void)
 static void a_task_that_calls_the_system_is_caught(void)
 {
     int status = child_came_to(leave);
-    if (status == SEAL_IMPOSSIBLE)
-        skip("the system cannot filter calls");
-    else
+    if (seal_was_possible(status))
         ok(status < 0);
 }
 

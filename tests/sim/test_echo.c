@@ -76,9 +76,7 @@ static int play(void)
 static void nothing_leaves_the_process(void)
 {
     int status = child_came_to(play);
-    if (status == SEAL_IMPOSSIBLE)
-        skip("the system cannot filter calls");
-    else
+    if (seal_was_possible(status))
         is(status, 0);
 }
 
@@ -86,9 +84,7 @@ static void nothing_leaves_the_process(void)
 static void a_call_that_leaves_is_caught(void)
 {
     int status = child_came_to(leave);
-    if (status == SEAL_IMPOSSIBLE)
-        skip("the system cannot filter calls");
-    else
+    if (seal_was_possible(status))
         ok(status < 0);
 }
 

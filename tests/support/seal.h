@@ -9,4 +9,6 @@ bool seal_process(void);
 enum { SEAL_IMPOSSIBLE = 77 };
 /* What a child that runs fn came to: its exit status, or -signal. */
 int child_came_to(int (*fn)(void));
+/* Whether that is not SEAL_IMPOSSIBLE; else the test is skipped. */
+bool seal_was_possible(int status);
 #endif

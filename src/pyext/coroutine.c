@@ -14,7 +14,16 @@ struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, 
 {
     struct ctrio__state *state = function->state;
     PyTypeObject *type = state->types[TYPE_COROUTINE];
-    struct ctrio__coroutine *coro = state->free_coroutines;
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)state->spare_coroutine;
+    if (coro != NULL) {
+        state->spare_coroutine = NULL;
+        if (coro->function != function)
+            Py_SETREF(coro->function, (struct ctrio__function *)Py_NewRef(function));
+        coro->self = Py_XNewRef(self);
+        coro->state = CORO_FRESH;
+        return coro;
+    }
+    coro = state->free_coroutines;
     if (coro != NULL) {
         state->free_coroutines = (struct ctrio__coroutine *)coro->self;
         state->free_count--;
@@ -502,9 +511,31 @@ static void coroutine_finalize(PyObject *self)
         warn_never_awaited(self);
 }
 
+/* The last one that was done stays as it is, alive and tracked, for the next call: mostly the same
+ * task's.  Only where nothing is left to be given back, since that may run any code, of which the
+ * collector's would meet an object without references. */
+static bool keep(struct ctrio__coroutine *coro)
+{
+    struct ctrio__state *state = coro->function->state;
+    if (!CTRIO_FREELISTS || coro->state != CORO_DONE || state->spare_coroutine != NULL ||
+        coro->self != NULL || coro->arg != NULL || coro->arg2 != NULL || coro->origin != NULL ||
+        coro->weakrefs != NULL || coro->finalized || state->free_count > CTRIO_FREE_COROUTINES)
+        return false;
+    CTRIO_ASSERT(coro->task == NULL && coro->yield_value == NULL);
+#if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS) /* they keep books */
+    _Py_NewReference((PyObject *)coro);
+#else
+    Py_SET_REFCNT((PyObject *)coro, 1);
+#endif
+    state->spare_coroutine = (PyObject *)coro;
+    return true;
+}
+
 static void coroutine_dealloc(PyObject *self)
 {
     struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    if (keep(coro))
+        return;
     if (coro->state == CORO_FRESH && PyObject_CallFinalizerFromDealloc(self) < 0)
         return; /* the warning has brought it back */
     PyTypeObject *type = Py_TYPE(self);

@@ -232,7 +232,7 @@ static void drain_free_list(struct ctrio__state *state)
         state->free_coroutines = (struct ctrio__coroutine *)coro->self;
         PyObject_GC_Del(coro);
     }
-    state->free_count = CTRIO_FREE_COROUTINES; /* full: nothing is recycled any more */
+    state->free_count = CTRIO_FREE_COROUTINES + 1; /* nothing is kept any more */
 }
 
 static int module_clear(PyObject *module)

@@ -143,6 +143,7 @@ struct ctrio__state {
     PyObject *socket_type;  /* socket.socket; NULL before the first use */
     PyObject *partial_type; /* functools.partial; NULL before the first use */
     PyObject *empty_tuple;
+    PyObject *spare_coroutine; /* done, for the next call; NULL: it is in use */
     PyObject *kept_stop;  /* a StopIteration to be used again; stop_iteration.c */
     PyObject *opcodes;    /* see ki.c */
     uint64_t last_serial; /* given to an object hashed outside of a run */

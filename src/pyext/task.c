@@ -33,6 +33,14 @@ PySendResult ctrio__throw_into(struct ctrio__state *state, PyObject *coro, PyObj
     return PYGEN_RETURN;
 }
 
+/* As PyIter_Send would: what is nearly always there has no need to be asked what it can. */
+static inline PySendResult send_none(PyObject *coro, PyObject **value)
+{
+    if (Py_IS_TYPE(coro, &PyCoro_Type))
+        return PyCoro_Type.tp_as_async->am_send(coro, Py_None, value);
+    return PyIter_Send(coro, Py_None, value);
+}
+
 static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
 {
     PyObject *coro = Py_NewRef(task->coro);
@@ -45,7 +53,7 @@ static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
         if (task->throw_next != NULL)
             result = ctrio__throw_into(task->state, coro, &task->throw_next, value);
         else
-            result = PyIter_Send(coro, Py_None, value);
+            result = send_none(coro, value);
         if (PyContext_Exit(context) < 0) {
             Py_CLEAR(*value);
             result = PYGEN_ERROR;
@@ -114,9 +122,12 @@ enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__
     struct ctrio__py_task *task = ctrio__py_task_from(kernel_task);
     PyObject *value;
     drop_wake(task);
-    task->wake = *io;
+    task->wake.code = io->code; /* by members: it has just been written so, and a wider load would
+                                 * wait for both stores */
+    task->wake.value = io->value;
     task->has_wake = true;
-    *io = (struct ctrio__outcome){0, NULL};
+    io->code = 0;
+    io->value = NULL;
     ctrio__thread.state = task->state;
     Py_XSETREF(ctrio__thread.task, Py_NewRef(task));
     Py_CLEAR(task->abort_func);

@@ -173,6 +173,7 @@ static int module_exec(PyObject *module)
         ctrio__exec_local,          ctrio__exec_lot,        ctrio__exec_sync,
         ctrio__exec_limiter,        ctrio__exec_channel,    ctrio__exec_io,
         ctrio__exec_socket,         ctrio__exec_thread,     ctrio__exec_scripted,
+        ctrio__exec_constructors,
     };
     struct ctrio__state *state = PyModule_GetState(module);
     if (learn_names(state) < 0 || PyModule_AddFunctions(module, functions) < 0)

@@ -211,15 +211,15 @@ static PyMemberDef nursery_members[] = {
      NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(struct ctrio__py_nursery, dict), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot nursery_slots[] = {{Py_tp_hash, ctrio__hash_by_serial},
-                                      {Py_tp_new, ctrio__no_constructor},
-                                      {Py_tp_methods, nursery_methods},
-                                      {Py_tp_getset, nursery_getset},
-                                      {Py_tp_members, nursery_members},
-                                      {Py_tp_traverse, nursery_traverse},
-                                      {Py_tp_clear, nursery_clear},
-                                      {Py_tp_dealloc, nursery_dealloc},
-                                      {0, NULL}};
+static const char nursery_doc[] =
+    "What child tasks live in; see `trio.open_nursery`.\n\n"
+    "Attributes:\n    cancel_scope: The scope around all the children.";
+static PyType_Slot nursery_slots[] = {
+    {Py_tp_hash, ctrio__hash_by_serial}, {Py_tp_doc, (void *)nursery_doc},
+    {Py_tp_new, ctrio__no_constructor},  {Py_tp_methods, nursery_methods},
+    {Py_tp_getset, nursery_getset},      {Py_tp_members, nursery_members},
+    {Py_tp_traverse, nursery_traverse},  {Py_tp_clear, nursery_clear},
+    {Py_tp_dealloc, nursery_dealloc},    {0, NULL}};
 static PyType_Spec nursery_spec = {.name = "trio.Nursery",
                                    .basicsize = sizeof(struct ctrio__py_nursery),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -380,10 +380,18 @@ static PyMemberDef manager_members[] = {
     {"_nursery", T_OBJECT_EX, offsetof(struct manager, nursery), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct manager, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot manager_slots[] = {
-    {Py_tp_getset, manager_getset},     {Py_tp_members, manager_members},
-    {Py_tp_traverse, manager_traverse}, {Py_tp_clear, manager_clear},
-    {Py_tp_dealloc, manager_dealloc},   {0, NULL}};
+static PyObject *manager_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("NurseryManager(strict_exception_groups=%s)",
+                                manager_of(self)->strict ? "True" : "False");
+}
+static PyType_Slot manager_slots[] = {{Py_tp_repr, manager_repr},
+                                      {Py_tp_getset, manager_getset},
+                                      {Py_tp_members, manager_members},
+                                      {Py_tp_traverse, manager_traverse},
+                                      {Py_tp_clear, manager_clear},
+                                      {Py_tp_dealloc, manager_dealloc},
+                                      {0, NULL}};
 static PyType_Spec manager_spec = {.name = "trio._core._run.NurseryManager",
                                    .basicsize = sizeof(struct manager),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |

@@ -4,7 +4,8 @@
  * type.__call__ finds object's there.  In Trio each class has an `__init__` written in Python;
  * packages and `inspect.signature` read its module, its names, its annotations.  So one of our
  * functions, with a stub, lies in the class's dictionary.  It lies there beside the slot: setting
- * it as an attribute would have every construction call it, which was refused. */
+ * it as an attribute would have every construction call it, which was refused.  CPython before 3.11
+ * reads the signature out of the class's docstring. */
 #include "pyext/coroutine.h"
 
 static PyObject *made_already(PyObject *Py_UNUSED(self), PyObject *const *Py_UNUSED(args),

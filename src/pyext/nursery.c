@@ -212,6 +212,7 @@ static PyMemberDef nursery_members[] = {
     {"__dictoffset__", T_PYSSIZET, offsetof(struct ctrio__py_nursery, dict), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 static const char nursery_doc[] =
+    "Nursery(*args, **kwargs)\n--\n\n"
     "What child tasks live in; see `trio.open_nursery`.\n\n"
     "Attributes:\n    cancel_scope: The scope around all the children.";
 static PyType_Slot nursery_slots[] = {

@@ -451,7 +451,8 @@ static PyGetSetDef task_getset[] = {
 static PyMemberDef task_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct ctrio__py_task, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-PyDoc_STRVAR(task_doc, "A call of an async function, and all that it awaits.");
+PyDoc_STRVAR(task_doc, "Task(*args, **kwargs)\n--\n\n"
+                       "A call of an async function, and all that it awaits.");
 static PyType_Slot task_slots[] = {{Py_tp_doc, (void *)task_doc},
                                    {Py_tp_new, task_new},
                                    {Py_tp_methods, task_methods},

@@ -101,9 +101,9 @@ def test_so_do_constructors(cls: type) -> None:
     init = cls.__init__  # type: ignore[misc]
     assert init.__module__ == cls.__module__
     assert init.__qualname__ == f"{cls.__name__}.__init__"
-    signature = inspect.signature(cls)
+    signature = inspect.signature(init)
     assert signature.return_annotation in ("None", "NoReturn")
-    assert "self" not in signature.parameters
+    assert ["self", *inspect.signature(cls).parameters] == [*signature.parameters]
     assert cls.__doc__
 
 

@@ -186,7 +186,9 @@ def deprecate_attributes(
         instead = info.instead
         if instead is DeprecatedAttribute._not_set:
             instead = info.value
-        thing = f"{module_name}.{name}"
+        # Our modules go by Trio's names.
+        ours = module_name.startswith("ctrio.")
+        thing = f"{module_name.removeprefix('c') if ours else module_name}.{name}"
         warn_deprecated(thing, info.version, issue=info.issue, instead=instead)
         return info.value
 

@@ -7,6 +7,8 @@ what stands here under the same name. Nothing imports this before somebody asks.
 
 from __future__ import annotations
 
+from math import inf
+
 from ._util import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from . import _ctrio
-    from ._core import Abort, RaiseCancelT, Task
+    from ._core import Abort, RaiseCancelT
     from ._ctrio import _Waitable
 
 __all__: list[str] = []
@@ -164,6 +166,30 @@ async def wait_writable(fd: _Waitable) -> None:
     """
 
 
+class _NotMade:
+    """Stands for all that has no public constructor."""
+
+    def __init__(self, *args: object, **kwargs: object) -> NoReturn:
+        raise NotImplementedError
+
+
+class TrioToken(_NotMade):
+    pass
+
+
+class Task(_NotMade):
+    pass
+
+
+class RunVarToken(_NotMade):
+    pass
+
+
+class RunVar:
+    def __init__(self, name: str, default: Any = ...) -> None:
+        pass
+
+
 class _Acquirable:
     """Stands for all that can be acquired and released."""
 
@@ -181,6 +207,15 @@ class _Acquirable:
 
 class CancelScope:
     """Stands for the class of the same name, and so on."""
+
+    def __init__(
+        self,
+        *,
+        relative_deadline: float = inf,
+        deadline: float = inf,
+        shield: bool = False,
+    ) -> None:
+        pass
 
     def __enter__(self) -> _ctrio.CancelScope:
         """Open the scope, around what follows in this task."""
@@ -224,7 +259,7 @@ class NurseryManager:
         raise NotImplementedError
 
 
-class Nursery:
+class Nursery(_NotMade):
     async def start(
         self,
         async_fn: Callable[..., Awaitable[object]],
@@ -252,6 +287,9 @@ class Nursery:
 
 
 class ParkingLot:
+    def __init__(self) -> None:
+        pass
+
     async def park(self) -> None:
         """Wait until woken by `unpark`.
 
@@ -261,11 +299,17 @@ class ParkingLot:
 
 
 class Event:
+    def __init__(self) -> None:
+        pass
+
     async def wait(self) -> None:
         """Wait until the event has happened."""
 
 
 class CapacityLimiter(_Acquirable):
+    def __init__(self, total_tokens: float) -> None:
+        pass
+
     async def acquire(self) -> None:
         """Borrow a token for this task, waiting until there is one.
 
@@ -285,11 +329,17 @@ class CapacityLimiter(_Acquirable):
 
 
 class Semaphore(_Acquirable):
+    def __init__(self, initial_value: int, *, max_value: int | None = None) -> None:
+        pass
+
     async def acquire(self) -> None:
         """Count down, waiting until the count is above zero."""
 
 
 class _Lock(_Acquirable):
+    def __init__(self) -> None:
+        pass
+
     async def acquire(self) -> None:
         """Take the lock, waiting until it is free.
 
@@ -307,6 +357,9 @@ class StrictFIFOLock(_Lock):
 
 
 class Condition(_Lock):
+    def __init__(self, lock: _ctrio.Lock | None = None) -> None:
+        pass
+
     async def wait(self) -> None:
         """Release the lock, wait to be notified, and take the lock again.
 
@@ -317,7 +370,7 @@ class Condition(_Lock):
         """
 
 
-class MemorySendChannel:
+class MemorySendChannel(_NotMade):
     def __enter__(self) -> _ctrio.MemorySendChannel[Any]:
         """Return the channel itself."""
         raise NotImplementedError
@@ -354,7 +407,7 @@ class MemorySendChannel:
         """Close this end; a checkpoint."""
 
 
-class MemoryReceiveChannel:
+class MemoryReceiveChannel(_NotMade):
     def __enter__(self) -> _ctrio.MemoryReceiveChannel[Any]:
         """Return the channel itself."""
         raise NotImplementedError

@@ -5,7 +5,8 @@
  * is looked up when somebody asks: importing ctrio does not import it.
  *
  * __enter__ and __exit__ are functions of the same kind with another call behind them: packages
- * read their __code__ too, to leave their frames out of what they show. */
+ * read their __code__ too, to leave their frames out of what they show.  So is __init__
+ * (constructors.c). */
 #include "pyext/coroutine.h"
 
 static struct ctrio__function *function_of(PyObject *self)
@@ -320,6 +321,14 @@ PyObject *ctrio__function_new(struct ctrio__state *state, const struct ctrio__as
     return made;
 }
 
+PyObject *ctrio__sync_function_new(struct ctrio__state *state, const struct ctrio__sync *sync)
+{
+    PyObject *made = function_new(state, TYPE_SYNC_FUNCTION, sync->qualname, sync->module);
+    if (made != NULL)
+        function_of(made)->sync = sync;
+    return made;
+}
+
 int ctrio__add_functions(PyObject *module, struct ctrio__state *state,
                          const struct ctrio__async *functions)
 {
@@ -355,14 +364,9 @@ int ctrio__add_methods(struct ctrio__state *state, enum ctrio__type_id type,
 int ctrio__add_sync_methods(struct ctrio__state *state, enum ctrio__type_id type,
                             const struct ctrio__sync *methods)
 {
-    for (; methods->qualname != NULL; methods++) {
-        PyObject *made =
-            function_new(state, TYPE_SYNC_FUNCTION, methods->qualname, methods->module);
-        if (made != NULL)
-            function_of(made)->sync = methods;
-        if (add_method(state->types[type], made) < 0)
+    for (; methods->qualname != NULL; methods++)
+        if (add_method(state->types[type], ctrio__sync_function_new(state, methods)) < 0)
             return -1;
-    }
     return 0;
 }
 

@@ -370,9 +370,11 @@ static PyMemberDef end_members[] = {
     {                                                                                              \
         Py_tp_dealloc, end_dealloc                                                                 \
     }
-PyDoc_STRVAR(send_doc, "The end of a memory channel where objects go in.\n\n"
+PyDoc_STRVAR(send_doc, "MemorySendChannel(*args, **kwargs)\n--\n\n"
+                       "The end of a memory channel where objects go in.\n\n"
                        "open_memory_channel() makes it, and clone().");
-PyDoc_STRVAR(receive_doc, "The end of a memory channel where objects come out.\n\n"
+PyDoc_STRVAR(receive_doc, "MemoryReceiveChannel(*args, **kwargs)\n--\n\n"
+                          "The end of a memory channel where objects come out.\n\n"
                           "open_memory_channel() makes it, and clone().  `async for` receives\n"
                           "until every sending end is closed and nothing is left.");
 static PyType_Slot send_slots[] = {

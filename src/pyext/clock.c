@@ -135,6 +135,7 @@ struct system_clock {
     PyObject_HEAD
     PyObject *runner; /* a weak reference: a clock may outlive its run */
     double offset;    /* to the system's monotonic clock */
+    PyObject *weakrefs;
 };
 static struct system_clock *system_clock_of(PyObject *self)
 {
@@ -193,6 +194,8 @@ static PyObject *system_repr(PyObject *self)
 static void system_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
+    if (system_clock_of(self)->weakrefs != NULL)
+        PyObject_ClearWeakRefs(self);
     Py_CLEAR(system_clock_of(self)->runner);
     type->tp_free(self);
     Py_DECREF(type);
@@ -210,6 +213,7 @@ static PyMethodDef system_methods[] = {
 static PyMemberDef system_members[] = {
     {"offset", T_DOUBLE, offsetof(struct system_clock, offset), READONLY,
      "To the system's monotonic clock; large, and another in each run."},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(struct system_clock, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
 static PyType_Slot system_slots[] = {{Py_tp_methods, system_methods},
                                      {Py_tp_members, system_members},

@@ -32,8 +32,8 @@ struct ctrio__async {
     bool outside_task; /* may be awaited where there is no current task: begin gets NULL */
 };
 
-/* A synchronous method that people inspect, and whose code debuggers replace: __enter__, __exit__.
- * Called with `self` of the right type, the arguments after it. */
+/* A synchronous method that people inspect, and whose code debuggers replace: __enter__, __exit__;
+ * and the __init__ of classes. Called with `self` of the right type, the arguments after it. */
 struct ctrio__sync {
     const char *qualname, *module;
     enum ctrio__type_id self;
@@ -87,8 +87,9 @@ static inline struct ctrio__state *ctrio__state_of_coro(const struct ctrio__coro
     return coro->function->state;
 }
 
-/* A new async function. */
+/* A new function. */
 PyObject *ctrio__function_new(struct ctrio__state *state, const struct ctrio__async *async);
+PyObject *ctrio__sync_function_new(struct ctrio__state *state, const struct ctrio__sync *sync);
 /* Adds module-level async functions / methods of a type.  The array ends with qualname NULL. */
 int ctrio__add_functions(PyObject *module, struct ctrio__state *state,
                          const struct ctrio__async *functions);

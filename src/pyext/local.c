@@ -288,7 +288,8 @@ static PyMemberDef token_members[] = {
     {NULL, 0, 0, 0, NULL},
 };
 static PyType_Slot token_slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("What RunVar.set() returns, for RunVar.reset().")},
+    {Py_tp_doc, (void *)PyDoc_STR("RunVarToken(*args, **kwargs)\n--\n\n"
+                                  "What RunVar.set() returns, for RunVar.reset().")},
     {Py_tp_new, ctrio__no_constructor},
     {Py_tp_repr, token_repr},
     {Py_tp_methods, token_methods},

@@ -192,6 +192,7 @@ static int module_exec(PyObject *module)
         ctrio__exec_socket,
         ctrio__exec_thread,
         ctrio__exec_scripted,
+        ctrio__exec_constructors,
     };
     struct ctrio__state *state = PyModule_GetState(module);
     if (learn_names(state) < 0 || PyModule_AddFunctions(module, functions) < 0)

@@ -211,15 +211,16 @@ static PyMemberDef nursery_members[] = {
      NULL},
     {"__dictoffset__", T_PYSSIZET, offsetof(struct ctrio__py_nursery, dict), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot nursery_slots[] = {{Py_tp_hash, ctrio__hash_by_serial},
-                                      {Py_tp_new, ctrio__no_constructor},
-                                      {Py_tp_methods, nursery_methods},
-                                      {Py_tp_getset, nursery_getset},
-                                      {Py_tp_members, nursery_members},
-                                      {Py_tp_traverse, nursery_traverse},
-                                      {Py_tp_clear, nursery_clear},
-                                      {Py_tp_dealloc, nursery_dealloc},
-                                      {0, NULL}};
+static const char nursery_doc[] =
+    "Nursery(*args, **kwargs)\n--\n\n"
+    "What child tasks live in; see `trio.open_nursery`.\n\n"
+    "Attributes:\n    cancel_scope: The scope around all the children.";
+static PyType_Slot nursery_slots[] = {
+    {Py_tp_hash, ctrio__hash_by_serial}, {Py_tp_doc, (void *)nursery_doc},
+    {Py_tp_new, ctrio__no_constructor},  {Py_tp_methods, nursery_methods},
+    {Py_tp_getset, nursery_getset},      {Py_tp_members, nursery_members},
+    {Py_tp_traverse, nursery_traverse},  {Py_tp_clear, nursery_clear},
+    {Py_tp_dealloc, nursery_dealloc},    {0, NULL}};
 static PyType_Spec nursery_spec = {.name = "trio.Nursery",
                                    .basicsize = sizeof(struct ctrio__py_nursery),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
@@ -380,10 +381,18 @@ static PyMemberDef manager_members[] = {
     {"_nursery", T_OBJECT_EX, offsetof(struct manager, nursery), READONLY, NULL},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct manager, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot manager_slots[] = {
-    {Py_tp_getset, manager_getset},     {Py_tp_members, manager_members},
-    {Py_tp_traverse, manager_traverse}, {Py_tp_clear, manager_clear},
-    {Py_tp_dealloc, manager_dealloc},   {0, NULL}};
+static PyObject *manager_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("NurseryManager(strict_exception_groups=%s)",
+                                manager_of(self)->strict ? "True" : "False");
+}
+static PyType_Slot manager_slots[] = {{Py_tp_repr, manager_repr},
+                                      {Py_tp_getset, manager_getset},
+                                      {Py_tp_members, manager_members},
+                                      {Py_tp_traverse, manager_traverse},
+                                      {Py_tp_clear, manager_clear},
+                                      {Py_tp_dealloc, manager_dealloc},
+                                      {0, NULL}};
 static PyType_Spec manager_spec = {.name = "trio._core._run.NurseryManager",
                                    .basicsize = sizeof(struct manager),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |

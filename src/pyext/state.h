@@ -205,4 +205,5 @@ int ctrio__exec_io(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_socket(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_scripted(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_thread(PyObject *module, struct ctrio__state *state);
+int ctrio__exec_constructors(PyObject *module, struct ctrio__state *state);
 #endif

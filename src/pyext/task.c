@@ -462,11 +462,19 @@ static PyGetSetDef task_getset[] = {
 static PyMemberDef task_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct ctrio__py_task, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-static PyType_Slot task_slots[] = {{Py_tp_new, task_new},           {Py_tp_methods, task_methods},
-                                   {Py_tp_getset, task_getset},     {Py_tp_members, task_members},
-                                   {Py_tp_repr, task_repr},         {Py_tp_hash, task_hash},
-                                   {Py_tp_traverse, task_traverse}, {Py_tp_clear, task_clear},
-                                   {Py_tp_dealloc, task_dealloc},   {0, NULL}};
+PyDoc_STRVAR(task_doc, "Task(*args, **kwargs)\n--\n\n"
+                       "A call of an async function, and all that it awaits.");
+static PyType_Slot task_slots[] = {{Py_tp_doc, (void *)task_doc},
+                                   {Py_tp_new, task_new},
+                                   {Py_tp_methods, task_methods},
+                                   {Py_tp_getset, task_getset},
+                                   {Py_tp_members, task_members},
+                                   {Py_tp_repr, task_repr},
+                                   {Py_tp_hash, task_hash},
+                                   {Py_tp_traverse, task_traverse},
+                                   {Py_tp_clear, task_clear},
+                                   {Py_tp_dealloc, task_dealloc},
+                                   {0, NULL}};
 static PyType_Spec task_spec = {.name = "trio.lowlevel.Task",
                                 .basicsize = sizeof(struct ctrio__py_task),
                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,

@@ -228,7 +228,10 @@ static PyMemberDef token_members[] = {
     {                                                                                              \
         Py_tp_dealloc, token_dealloc                                                               \
     }
-static PyType_Slot token_slots[] = {COMMON_SLOTS, {Py_tp_methods, token_methods}, {0, NULL}};
+PyDoc_STRVAR(token_doc, "TrioToken(*args, **kwargs)\n--\n\n"
+                        "A run, as other threads know it; `current_trio_token` gives it.");
+static PyType_Slot token_slots[] = {
+    COMMON_SLOTS, {Py_tp_doc, (void *)token_doc}, {Py_tp_methods, token_methods}, {0, NULL}};
 static PyType_Slot queue_slots[] = {COMMON_SLOTS, {Py_tp_methods, queue_methods}, {0, NULL}};
 static PyType_Spec token_spec = {.name = "trio.lowlevel.TrioToken",
                                  .basicsize = sizeof(struct token),

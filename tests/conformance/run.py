@@ -25,14 +25,34 @@ from runner import Job, run_files
 HERE = Path(__file__).resolve().parent
 
 DEFAULT_FILES = (
+    "test_abc",
+    "test_asyncgen",
+    "test_cancelled",
     "test_channel",
     "test_contextvars",
+    "test_deprecate",
+    "test_deprecate_strict_exception_groups_false",
+    "test_exceptiongroup_gc",
+    "test_guest_mode",
+    "test_instrumentation",
+    "test_io",
+    "test_ki",
     "test_local",
+    "test_mock_clock",
     "test_parking_lot",
     "test_run",
     "test_scheduler_determinism",
     "test_sync",
+    "test_testing",
+    "test_testing_raisesgroup",
+    "test_thread_cache",
+    "test_threads",
     "test_timeouts",
+    "test_tracing",
+    "test_trio",
+    "test_tutil",
+    "test_unbounded_queue",
+    "test_util",
 )
 
 

@@ -79,6 +79,15 @@ def test_a_clock_does_not_keep_its_run_alive_and_goes_on_without_it() -> None:
     assert first <= clock.current_time()
 
 
+def test_a_clock_can_be_referred_to_weakly() -> None:
+    clock = ctrio.run(get_clock)
+    reference = weakref.ref(clock)
+    assert reference() is clock
+    del clock
+    gc.collect()
+    assert reference() is None
+
+
 # --- one of the user's ----------------------------------------------------------------
 
 

@@ -77,6 +77,46 @@ def test_methods_say_so_too() -> None:
     assert ctrio.Cancelled.__module__ == "trio"
 
 
+MADE_IN_C = [
+    ctrio.CancelScope,
+    ctrio.CapacityLimiter,
+    ctrio.Condition,
+    ctrio.Event,
+    ctrio.Lock,
+    ctrio.MemoryReceiveChannel,
+    ctrio.MemorySendChannel,
+    ctrio.Nursery,
+    ctrio.Semaphore,
+    ctrio.StrictFIFOLock,
+    ctrio.lowlevel.ParkingLot,
+    ctrio.lowlevel.RunVar,
+    ctrio.lowlevel.RunVarToken,
+    ctrio.lowlevel.Task,
+    ctrio.lowlevel.TrioToken,
+]
+
+
+@pytest.mark.parametrize("cls", MADE_IN_C, ids=lambda cls: cls.__name__)
+def test_so_do_constructors(cls: type) -> None:
+    init = cls.__init__  # type: ignore[misc]
+    assert init.__module__ == cls.__module__
+    assert init.__qualname__ == f"{cls.__name__}.__init__"
+    signature = inspect.signature(init)
+    assert signature.return_annotation in ("None", "NoReturn")
+    assert ["self", *inspect.signature(cls).parameters] == [*signature.parameters]
+    assert cls.__doc__
+
+
+def test_a_constructor_is_there_to_be_looked_at_only() -> None:
+    limiter = ctrio.CapacityLimiter(3)
+    limiter.__init__(5)  # type: ignore[misc]
+    assert limiter.total_tokens == 3
+    with pytest.raises(TypeError, match="doesn't apply to a 'object' object"):
+        ctrio.CapacityLimiter.__init__(object(), 5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="no public constructor"):
+        ctrio.Nursery()
+
+
 @pytest.mark.parametrize("owner", LATE)
 def test_names_that_are_imported_when_asked_for(owner: str) -> None:
     for name in LATE[owner]:

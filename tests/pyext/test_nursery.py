@@ -441,3 +441,13 @@ async def test_an_exception_of_a_child_does_not_keep_its_frame_s_locals_alive() 
         assert died[0]() is not None
         exc.exceptions[0].__traceback__ = None
     assert died[0]() is None
+
+
+@trio_test
+async def test_the_manager_s_repr_says_whether_it_is_strict() -> None:
+    for strict in (True, False):
+        manager = open_nursery()
+        if not strict:
+            with pytest.warns(ctrio.TrioDeprecationWarning):
+                manager = open_nursery(strict_exception_groups=False)
+        assert repr(manager) == f"NurseryManager(strict_exception_groups={strict})"

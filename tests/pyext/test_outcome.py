@@ -10,6 +10,7 @@ import copy
 import gc
 import pickle
 import sys
+import weakref
 from typing import Any
 
 import outcome
@@ -490,3 +491,12 @@ async def test_no_reference_to_a_replaced_exception_is_left() -> None:
         mine.append(current_task().coro)  # which has the frame in it, from 3.14 on
         assert [h for h in gc.get_referrers(cancelled) if h not in mine] == []
     await checkpoint()
+
+
+def test_a_cancelled_can_be_referred_to_weakly() -> None:
+    exc = Cancelled._create(source="explicit")
+    reference = weakref.ref(exc)
+    assert reference() is exc
+    del exc
+    gc.collect()
+    assert reference() is None

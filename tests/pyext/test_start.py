@@ -11,7 +11,7 @@ import pytest
 from mock_clock import run_on_mock_clock
 
 import ctrio
-from ctrio import TASK_STATUS_IGNORED, CancelScope, open_nursery
+from ctrio import TASK_STATUS_IGNORED, CancelScope, TaskStatus, open_nursery
 from ctrio.lowlevel import checkpoint, current_task
 from ctrio.testing import trio_test, wait_all_tasks_blocked
 
@@ -383,3 +383,14 @@ async def test_many_starts_at_once_all_succeed() -> None:
         assert sorted(results) == list(range(300))
         assert len(nursery.child_tasks) == 300
         nursery.cancel_scope.cancel()
+
+
+def test_task_status_is_a_protocol() -> None:
+    with pytest.raises(TypeError, match="^Protocols cannot be instantiated$"):
+        TaskStatus()
+
+    class Mine(TaskStatus[int]):
+        def __init__(self, value: int) -> None:
+            self.value = value
+
+    assert Mine(3).value == 3

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 import ctrio
+from ctrio._sync import AsyncContextManagerMixin
 from ctrio.testing import assert_checkpoints, trio_test, wait_all_tasks_blocked
 
 AnyLock = ctrio.Lock | ctrio.StrictFIFOLock
@@ -461,3 +462,38 @@ async def test_a_wait_in_a_broken_lot_has_the_lock_again() -> None:
         text = re.escape(f"Attempted to park in parking lot broken by [{me}]")
         with pytest.raises(ctrio.BrokenResourceError, match=f"^{text}$"):
             await condition.wait()
+
+
+# --- locks of others ------------------------------------------------------------------
+
+
+@trio_test
+async def test_a_class_with_acquire_and_release_gets_async_with_by_a_base_class() -> (
+    None
+):
+    class Own(AsyncContextManagerMixin):
+        def __init__(self) -> None:
+            self.lock = ctrio.Lock()
+            self.events: list[str] = []
+
+        async def acquire(self) -> None:
+            await self.lock.acquire()
+            self.events.append("acquired")
+
+        def release(self) -> None:
+            self.lock.release()
+            self.events.append("released")
+
+    own = Own()
+    with pytest.raises(KeyError):
+        async with own:
+            assert own.lock.locked()
+            raise KeyError
+    assert own.events == ["acquired", "released"]
+    with ctrio.CancelScope() as scope:
+        scope.cancel()
+        async with own:
+            pass
+    assert scope.cancelled_caught
+    assert own.events == ["acquired", "released"]
+    assert not own.lock.locked()

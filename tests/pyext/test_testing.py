@@ -148,6 +148,18 @@ async def test_await_frames_lead_down_to_what_is_awaited() -> None:
         nursery.cancel_scope.cancel()
 
 
+def test_the_repr_of_a_sequencer_tells_how_far_it_is() -> None:
+    async def main() -> str:
+        sequencer = Sequencer()
+        async with sequencer(0):
+            pass
+        return repr(sequencer)
+
+    text = ctrio.run(main)
+    assert text.startswith("Sequencer(_sequence_points=defaultdict(<class 'trio.Event")
+    assert text.endswith("_claimed={0}, _broken=False)")
+
+
 @pytest.mark.parametrize(
     "function", [ctrio.testing.memory_stream_pair, ctrio.testing.lockstep_stream_pair]
 )

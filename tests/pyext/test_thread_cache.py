@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -167,3 +169,26 @@ def test_a_job_that_comes_just_when_the_thread_gives_up_is_done(
     (worker,) = cache._idle_workers
     assert worker._worker_lock.denials == 0  # type: ignore[attr-defined]
     assert run(cache, threading.current_thread).value is first  # type: ignore[attr-defined]
+
+
+def test_a_child_process_begins_with_no_threads() -> None:
+    program = """if True:
+        import os, threading, warnings
+        from ctrio._core._thread_cache import THREAD_CACHE
+        from ctrio.lowlevel import start_thread_soon
+
+        warnings.simplefilter("ignore")  # of forking where threads are
+        def work():
+            done = threading.Event()
+            start_thread_soon(int, lambda outcome: done.set())
+            assert done.wait(30)
+        work()
+        assert len(THREAD_CACHE._idle_workers) == 1
+        child = os.fork()
+        if child == 0:
+            assert len(THREAD_CACHE._idle_workers) == 0
+            work()
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    """
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

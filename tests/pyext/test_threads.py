@@ -7,7 +7,7 @@ import inspect
 import sys
 import threading
 import types
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any
 
@@ -399,6 +399,32 @@ def test_a_run_that_has_ended_says_so() -> None:
     ):
         with pytest.raises(ctrio.RunFinishedError):
             call()
+
+
+def test_a_run_that_is_ending_takes_nothing_from_foreign_threads() -> None:
+    refused: list[object] = []
+
+    async def generator() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            token = lowlevel.current_trio_token()
+
+            def enter() -> None:
+                with pytest.raises(ctrio.RunFinishedError):
+                    from_thread.run(ctrio.sleep, 0, trio_token=token)
+                refused.append(from_thread.run_sync(int, "3", trio_token=token))
+
+            with ctrio.CancelScope(shield=True):
+                await to_thread.run_sync(enter, abandon_on_cancel=True)
+
+    async def main() -> None:
+        kept.append(generator())
+        await kept[0].__anext__()
+
+    kept: list[AsyncGenerator[None, None]] = []
+    ctrio.run(main)
+    assert refused == [3]
 
 
 @trio_test

@@ -51,7 +51,7 @@ class Cancelled(CancelledBase, metaclass=NoPublicConstructor):
         reason: In words, if somebody gave any.
     """
 
-    __slots__ = ()
+    __slots__ = ("__weakref__",)
 
     def __reduce__(self) -> tuple[Callable[[], Cancelled], tuple[()]]:
         create = partial(

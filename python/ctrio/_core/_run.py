@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-    from typing_extensions import TypeVar
+    from typing_extensions import Self, TypeVar
 
     from .._statistics import RunStatistics as RunStatistics
 
@@ -158,6 +158,16 @@ class TheIOManager(IOManagerBase, metaclass=_ToldWhenPatched):
 
 class TaskStatus(Generic[StatusT_contra]):
     """What a task gets as `task_status` from `Nursery.start`."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse to make one of this class itself: it is a protocol, in Trio.
+
+        Raises:
+            TypeError: Somebody tries.
+        """
+        if cls is TaskStatus:
+            raise TypeError("Protocols cannot be instantiated")
+        return super().__new__(cls)
 
     def started(self, value: Any = None) -> None:
         """Tell that the task is ready.

@@ -1,5 +1,6 @@
 """Helpers for testing Trio programs."""
 
+from .. import _deprecate as _deprecate
 from .._core import (
     MockClock as MockClock,
     wait_all_tasks_blocked as wait_all_tasks_blocked,
@@ -28,8 +29,23 @@ from ._memory_streams import (
     memory_stream_pump as memory_stream_pump,
 )
 from ._network import open_stream_to_socket_listener as open_stream_to_socket_listener
+from ._raises_group import Matcher as _Matcher, RaisesGroup as _RaisesGroup
 from ._sequencer import Sequencer as Sequencer
 from ._trio_test import trio_test as trio_test
+
+_PYTEST = "See https://docs.pytest.org/en/stable/reference/reference.html#pytest."
+
+_deprecate.deprecate_attributes(
+    __name__,
+    {
+        "Matcher": _deprecate.DeprecatedAttribute(
+            _Matcher, "0.33.0", issue=3326, instead=f"{_PYTEST}RaisesExc"
+        ),
+        "RaisesGroup": _deprecate.DeprecatedAttribute(
+            _RaisesGroup, "0.33.0", issue=3326, instead=f"{_PYTEST}RaisesGroup"
+        ),
+    },
+)
 
 fixup_module_metadata("trio.testing", globals())
 del fixup_module_metadata

@@ -26,6 +26,12 @@ class Sequencer:
         self._claimed: set[int] = set()
         self._broken = False
 
+    def __repr__(self) -> str:
+        return (
+            f"Sequencer(_sequence_points={self._sequence_points!r}, "
+            f"_claimed={self._claimed!r}, _broken={self._broken!r})"
+        )
+
     @asynccontextmanager
     async def __call__(self, position: int) -> AsyncGenerator[None, None]:
         """Wait for this block's turn.

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
+#ifdef CTRIO_VALGRIND
+#include <valgrind/valgrind.h>
+#endif
 
 static struct wire wire;
 static char logged[1024];
@@ -54,6 +57,12 @@ static int accepts_short(void *arg)
 
 static void an_accept_for_which_there_is_no_descriptor_is_made_again(void)
 {
+#ifdef CTRIO_VALGRIND
+    if (RUNNING_ON_VALGRIND) {
+        skip("valgrind takes the connection, and only then finds that the limit is reached");
+        return;
+    }
+#endif
     struct ctrio_run_options run = {.log = keep_log_and_lift};
     logged[0] = '\0';
     is(front_run_with(accepts_short, NULL, &run), 0);

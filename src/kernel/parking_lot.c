@@ -103,7 +103,7 @@ void ctrio__lot_break(struct ctrio_parking_lot *lot, struct ctrio_task *task)
 
 void ctrio__lot_leave(struct ctrio_task *task)
 {
-    if (!ctrio__list_linked(&task->lot_link))
+    if (task->state == CTRIO__TASK_EXITED || !ctrio__list_linked(&task->lot_link))
         return;
     struct ctrio_parking_lot *lot = task->lot;
     CTRIO_ASSERT(lot->count > 0);

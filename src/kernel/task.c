@@ -30,10 +30,6 @@ void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *fro
     ctrio__list_init(&task->breakers);
     task->wake.code = 0;
     task->wake.value = NULL;
-    ctrio__list_init(&task->failure.link);
-    task->failure.outcome.code = 0;
-    task->failure.outcome.value = NULL;
-    task->failure.task = task;
     task->abort_fn = NULL;
     task->park_data = NULL;
     task->serial = 0;
@@ -151,7 +147,7 @@ void ctrio__task_settle(struct ctrio_task *task)
 {
     struct ctrio_run *run = task->run;
     CTRIO_ASSERT(task->trap != CTRIO__TRAP_NONE || task->state != CTRIO__TASK_RUNNING);
-    enum ctrio__trap trap = task->trap;
+    uint8_t trap = task->trap;
     task->trap = CTRIO__TRAP_NONE;
     task->schedule_points++;
     if (trap == CTRIO__TRAP_YIELD) {
@@ -182,8 +178,9 @@ void ctrio__task_reschedule(struct ctrio_task *task, struct ctrio__outcome wake)
 
 void ctrio__wake_drop(const struct ctrio__frontend *frontend, struct ctrio__outcome *wake)
 {
-    struct ctrio__outcome dropped = *wake;
-    *wake = (struct ctrio__outcome){0, NULL};
+    struct ctrio__outcome dropped = {wake->code, wake->value}; /* by members, as above */
+    wake->code = 0;
+    wake->value = NULL;
     if (dropped.code == CTRIO_CANCELLED)
         ctrio__reason_drop(dropped.value);
     else if (dropped.value != NULL && dropped.code != CTRIO_MISUSE)
@@ -306,7 +303,11 @@ void ctrio__task_exit(struct ctrio_task *task, struct ctrio__outcome *final)
     struct ctrio_run *run = task->run;
     CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING || task->state == CTRIO__TASK_RUNNABLE);
     ctrio__task_withdraw(task);
+    CTRIO_ASSERT(task->wake.value == NULL && !ctrio__list_linked(&task->lot_link));
     task->state = CTRIO__TASK_EXITED;
+    task->failure.outcome = (struct ctrio__outcome){0, NULL};
+    task->failure.task = task;
+    ctrio__list_init(&task->failure.link);
     bool abandoned = abandon_nurseries(task);
     ctrio__lot_break_all(task);
     if (abandoned)

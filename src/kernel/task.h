@@ -31,25 +31,31 @@ enum ctrio__trap { CTRIO__TRAP_NONE, CTRIO__TRAP_YIELD, CTRIO__TRAP_PARK };
 struct ctrio_task { /* the head of a front end's own task struct */
     const struct ctrio__frontend *frontend;
     struct ctrio_run *run;
-    struct ctrio__nursery *nursery;          /* parent; NULL only for the init task */
-    struct ctrio__nursery *eventual_nursery; /* between start() and started() */
-    struct ctrio_cancel_scope *scope;        /* innermost; we are on scope->tasks; may be NULL */
-    struct ctrio_list scope_link, nursery_link, lot_link;
-    struct ctrio_list run_link;    /* on run->tasks while living */
-    struct ctrio_parking_lot *lot; /* that lot_link is on; meaningful only while it is linked */
-    struct ctrio_list nurseries;   /* open ones of this task, outermost first, by `sibling` */
-    struct ctrio_list breakers;    /* lots that break if this task exits */
-    struct ctrio__outcome wake;    /* meaningful only while runnable */
-    struct ctrio__failure failure;
     ctrio__abort_fn *abort_fn; /* NULL: not abortable, or does not wait, or already tried */
     void *park_data;           /* the op's own; cleared by reschedule */
-    uint64_t serial;           /* spawn order */
-    uint64_t delivery_round;   /* the last round of cancellation that saw it */
+    union {                    /* the first till it exits, then the second */
+        struct {
+            struct ctrio_list lot_link;
+            struct ctrio__outcome wake;    /* while runnable; while running the front end's */
+            struct ctrio_parking_lot *lot; /* that lot_link is on; meaningful while it is linked */
+        };
+        struct ctrio__failure failure;
+    };
+    uint8_t state;     /* enum ctrio__task_state */
+    uint8_t trap;      /* enum ctrio__trap; meaningful only while running */
+    bool system;       /* protected from interrupts by default */
+    bool may_continue; /* this step's coroutine is the task's own: shortcuts allowed */
     uint32_t cancel_points, schedule_points;
-    enum ctrio__task_state state;
-    enum ctrio__trap trap; /* meaningful only while running */
-    bool system;           /* protected from interrupts by default */
-    bool may_continue;     /* this step's coroutine is the task's own: shortcuts allowed */
+    struct ctrio_cancel_scope *scope; /* innermost; we are on scope->tasks; may be NULL */
+    struct ctrio_list scope_link;
+    struct ctrio__nursery *nursery; /* parent; NULL only for the init task */
+    struct ctrio_list nursery_link;
+    struct ctrio__nursery *eventual_nursery; /* between start() and started() */
+    struct ctrio_list run_link;              /* on run->tasks while living */
+    struct ctrio_list nurseries; /* open ones of this task, outermost first, by `sibling` */
+    struct ctrio_list breakers;  /* lots that break if this task exits */
+    uint64_t serial;             /* spawn order */
+    uint64_t delivery_round;     /* the last round of cancellation that saw it */
 };
 
 /* Prepares the head; the front end has filled nothing yet. */

@@ -109,8 +109,9 @@ static uint32_t allow_shortcuts(struct ctrio__py_task *task)
 {
     if (task == NULL)
         return 0;
+    const struct ctrio__py_runner *runner = (const struct ctrio__py_runner *)task->runner;
     task->task.may_continue =
-        task->coro == task->step_coro && task->context == task->step_context && !task->poisoned;
+        task->coro == runner->step_coro && task->context == runner->step_context && !task->poisoned;
     return task->task.schedule_points;
 }
 
@@ -145,7 +146,7 @@ static bool can_wait(struct ctrio__py_task *task)
     }
     if (task->has_wake) {
         task->has_wake = false;
-        ctrio__wake_drop(&ctrio__python, &task->wake);
+        ctrio__wake_drop(&ctrio__python, &task->task.wake);
     }
     Py_CLEAR(task->detached);
     return true;
@@ -190,7 +191,8 @@ static PySendResult later_step(struct ctrio__coroutine *coro, PyObject *sent, Py
                         "while it was waiting for something to happen");
         return PYGEN_ERROR;
     }
-    struct ctrio__outcome io = task->wake;
+    struct ctrio__outcome io;
+    ctrio__task_take_wake(&task->task, &io);
     task->has_wake = false;
     coro->task = NULL;
     PySendResult answer = step(coro, task, &io, result);

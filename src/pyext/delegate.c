@@ -50,7 +50,7 @@ static enum ctrio__step delegate_step(struct ctrio__op *op, struct ctrio_task *k
     struct ctrio__py_task *task = ctrio__py_task_from(kernel_task);
     if (op->stage != CTRIO__STAGE_START) {
         CTRIO_ASSERT(!task->has_wake);
-        task->wake = *io;
+        task->task.wake = *io;
         task->has_wake = true;
         task->asked_by = op->object;
     }

@@ -34,11 +34,9 @@ struct ctrio__py_task {
     PyObject *throw_next;        /* answer to a foreign yield, thrown at the next step */
     PyObject *detached;          /* an outcome: the task is to exit with it */
     PyObject *weakrefs;
-    PyObject *step_coro, *step_context; /* of this step; only compared */
-    const void *asked_by;               /* the coroutine that parked or yielded last; compared */
-    struct ctrio__outcome wake;         /* what this step was woken with, until an op takes it */
-    bool has_wake;
-    bool poisoned; /* a nonsense was assigned to _schedule_points */
+    const void *asked_by; /* the coroutine that parked or yielded last; compared */
+    bool has_wake;        /* task.wake is what this step was woken with, until an op takes it */
+    bool poisoned;        /* a nonsense was assigned to _schedule_points */
     bool ki_protected;
 };
 static inline struct ctrio__py_task *ctrio__py_task_from(struct ctrio_task *task)
@@ -118,7 +116,8 @@ struct ctrio__py_runner {
                                       * by us; see ki.c */
     PyObject *frame;                 /* the frame that called run(), or a guest run's turn, while it
                                       * lasts: only compared, as well */
-    struct ctrio__thread outer;      /* another interpreter's, to be put back at the end */
+    PyObject *step_coro, *step_context; /* of the step under way; only compared */
+    struct ctrio__thread outer;         /* another interpreter's, to be put back at the end */
     PyObject *weakrefs;
     uint64_t last_serial; /* given to an object that was made, or asked for its hash, in the run */
     char *scratch;        /* for receives within a step; NULL before the first */

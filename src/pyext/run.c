@@ -94,7 +94,7 @@ enum ctrio__step ctrio__runner_finalize(struct ctrio_run *run, struct ctrio__out
         runner->finalizer =
             ctrio__call_method1(runner->asyncgens, "finalize_remaining", (PyObject *)runner);
     } else { /* the wake-up is for what the finaliser waits in */
-        task->wake = *io;
+        task->task.wake = *io;
         task->has_wake = true;
         task->asked_by = runner->finalizer_asked_by;
     }

@@ -144,10 +144,10 @@ struct ctrio__state {
     PyObject *partial_type; /* functools.partial; NULL before the first use */
     PyObject *empty_tuple;
     PyObject *spare_coroutine; /* done, for the next call; NULL: it is in use */
-    PyObject *kept_stop;  /* a StopIteration to be used again; stop_iteration.c */
-    PyObject *opcodes;    /* see ki.c */
-    uint64_t last_serial; /* given to an object hashed outside of a run */
-    Py_ssize_t ki_index;  /* of the mark on code objects */
+    PyObject *kept_stop;       /* a StopIteration to be used again; stop_iteration.c */
+    PyObject *opcodes;         /* see ki.c */
+    uint64_t last_serial;      /* given to an object hashed outside of a run */
+    Py_ssize_t ki_index;       /* of the mark on code objects */
     struct ctrio__coroutine *free_coroutines; /* chained by `self` */
     Py_ssize_t free_count;
     bool result_kept;        /* kept_stop has a value, since this step */

@@ -43,12 +43,13 @@ static inline PySendResult send_none(PyObject *coro, PyObject **value)
 
 static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
 {
+    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
     PyObject *coro = Py_NewRef(task->coro);
     PyObject *context = Py_NewRef(task->context);
     PySendResult result = PYGEN_ERROR;
     *value = NULL;
-    task->step_coro = coro;
-    task->step_context = context;
+    runner->step_coro = coro;
+    runner->step_context = context;
     if (PyContext_Enter(context) == 0) {
         if (task->throw_next != NULL)
             result = ctrio__throw_into(task->state, coro, &task->throw_next, value);
@@ -73,7 +74,8 @@ static void drop_wake(struct ctrio__py_task *task)
     if (!task->has_wake)
         return;
     task->has_wake = false;
-    ctrio__wake_drop(&ctrio__python, &task->wake);
+    if (task->task.wake.value != NULL)
+        ctrio__wake_drop(&ctrio__python, &task->task.wake);
 }
 
 void ctrio__answer_foreign_yield(struct ctrio__py_task *task, PyObject *value, PyObject **answer)
@@ -95,6 +97,7 @@ void ctrio__answer_foreign_yield(struct ctrio__py_task *task, PyObject *value, P
 static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
                                   struct ctrio__outcome *io)
 {
+    drop_wake(task); /* of a step that asked for nothing, or of a foreigner's */
     if (task->detached != NULL && value == task->state->yield_token) {
         /* permanently: the task is over, the coroutine goes on */
         PyObject *outcome = task->detached;
@@ -121,10 +124,8 @@ enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__
 {
     struct ctrio__py_task *task = ctrio__py_task_from(kernel_task);
     PyObject *value;
-    drop_wake(task);
-    task->wake.code = io->code; /* by members: it has just been written so, and a wider load would
-                                 * wait for both stores */
-    task->wake.value = io->value;
+    kernel_task->wake.code = io->code; /* by members: see ctrio__task_take_wake */
+    kernel_task->wake.value = io->value;
     task->has_wake = true;
     io->code = 0;
     io->value = NULL;
@@ -138,11 +139,12 @@ enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__
         return suspended(task, value, io);
     case PYGEN_RETURN:
         *io = (struct ctrio__outcome){0, value};
-        return CTRIO__DONE;
+        break;
     default:
         *io = ctrio__outcome_from_error(task->state);
-        return CTRIO__DONE;
     }
+    drop_wake(task);
+    return CTRIO__DONE;
 }
 
 /* --- the rest of the table --------------------------------------------------------- */
@@ -165,11 +167,14 @@ static void scope_release(struct ctrio_cancel_scope *scope)
 static void task_free(struct ctrio_task *task)
 {
     struct ctrio__py_task *freed = ctrio__py_task_from(task);
-    if (task->state != CTRIO__TASK_EXITED) /* left over by a run that broke down */
+    if (task->state == CTRIO__TASK_EXITED) {
+        CTRIO_ASSERT(!freed->has_wake);
+        ctrio__py_outcome_drop(&task->failure.outcome);
+    } else { /* left over by a run that broke down */
         ctrio__py_breakers_forget(freed);
-    ctrio__wake_drop(&ctrio__python, &task->wake);
-    ctrio__py_outcome_drop(&task->failure.outcome);
-    drop_wake(freed);
+        freed->has_wake = false;
+        ctrio__wake_drop(&ctrio__python, &task->wake);
+    }
     Py_DECREF(freed);
 }
 
@@ -363,8 +368,9 @@ static int task_traverse(PyObject *self, visitproc visit, void *arg)
          at = at->next)
         Py_VISIT((PyObject *)ctrio__py_nursery_from(
             ctrio__container(at, struct ctrio__nursery, sibling)));
-    if (task->has_wake && (task->wake.code == 0 || task->wake.code == CTRIO_FOREIGN))
-        Py_VISIT((PyObject *)task->wake.value);
+    const struct ctrio__outcome *wake = &task->task.wake;
+    if (task->has_wake && (wake->code == 0 || wake->code == CTRIO_FOREIGN))
+        Py_VISIT((PyObject *)wake->value);
     return 0;
 }
 static int task_clear(PyObject *self)
@@ -388,7 +394,7 @@ static void task_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     CTRIO_ASSERT(!ctrio__list_linked(&task->task.run_link));
     CTRIO_ASSERT(!ctrio__list_linked(&task->task.scope_link));
-    drop_wake(task);
+    CTRIO_ASSERT(!task->has_wake);
     task_clear(self);
     struct ctrio__nursery *nursery = task->task.nursery;
     task->task.nursery = NULL;
@@ -423,10 +429,7 @@ struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObjec
     task->throw_next = NULL;
     task->detached = NULL;
     task->weakrefs = NULL;
-    task->step_coro = NULL;
-    task->step_context = NULL;
     task->asked_by = NULL;
-    task->wake = (struct ctrio__outcome){0, NULL};
     task->has_wake = false;
     task->poisoned = false;
     task->ki_protected = system;

@@ -25,7 +25,11 @@ def uvloop_or_skip() -> Loop:
 @pytest.fixture(
     params=[asyncio.new_event_loop, uvloop_or_skip], ids=["asyncio", "uvloop"]
 )
-def loop(request: pytest.FixtureRequest) -> Iterator[Loop]:
+def loop(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Loop]:
+    # Runs that were interleaved by hand may have left it to the wrong one.
+    monkeypatch.setattr(sniffio.thread_local, "name", None)
     made: Loop = request.param()
     yield made
     made.close()
@@ -51,10 +55,11 @@ def run_in(
 
 def test_tasks_of_both_take_turns(loop: Loop) -> None:
     async def answer(questions: asyncio.Queue[int], send: Any) -> None:
-        assert sniffio.current_async_library() == "asyncio"
-        while True:
-            number = await questions.get()
-            send.send_nowait(number + 1)
+        with send:
+            assert sniffio.current_async_library() == "asyncio"
+            while True:
+                number = await questions.get()
+                send.send_nowait(number + 1)
 
     async def main() -> int:
         send, receive = ctrio.open_memory_channel[int](1)

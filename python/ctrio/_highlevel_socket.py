@@ -89,7 +89,9 @@ class SocketStream(SocketStreamBase, HalfCloseableStream):
         await checkpoint()
 
     @overload
-    def setsockopt(self, level: int, option: int, value: int | Buffer) -> None: ...
+    def setsockopt(
+        self, level: int, option: int, value: int | Buffer, length: None = None
+    ) -> None: ...
 
     @overload
     def setsockopt(self, level: int, option: int, value: None, length: int) -> None: ...

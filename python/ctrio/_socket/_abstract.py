@@ -52,7 +52,7 @@ class SocketType:
         raise NotImplementedError
 
     @overload
-    def getsockopt(self, level: int, optname: int) -> int: ...
+    def getsockopt(self, level: int, optname: int, buflen: None = None) -> int: ...
 
     @overload
     def getsockopt(self, level: int, optname: int, buflen: int) -> bytes: ...
@@ -64,7 +64,9 @@ class SocketType:
         raise NotImplementedError
 
     @overload
-    def setsockopt(self, level: int, optname: int, value: int | Buffer) -> None: ...
+    def setsockopt(
+        self, level: int, optname: int, value: int | Buffer, optlen: None = None
+    ) -> None: ...
 
     @overload
     def setsockopt(

@@ -66,7 +66,7 @@ class _SocketType(SocketBase, SocketType):
         return self._sock.getsockname()
 
     @overload
-    def getsockopt(self, level: int, optname: int) -> int: ...
+    def getsockopt(self, level: int, optname: int, buflen: None = None) -> int: ...
 
     @overload
     def getsockopt(self, level: int, optname: int, buflen: int) -> bytes: ...
@@ -80,7 +80,9 @@ class _SocketType(SocketBase, SocketType):
         return self._sock.getsockopt(level, optname, buflen)
 
     @overload
-    def setsockopt(self, level: int, optname: int, value: int | Buffer) -> None: ...
+    def setsockopt(
+        self, level: int, optname: int, value: int | Buffer, optlen: None = None
+    ) -> None: ...
 
     @overload
     def setsockopt(

@@ -12,7 +12,7 @@ from contextvars import copy_context as copy_context
 from gc import get_referents
 
 from .. import _ctrio
-from .._abc import Clock, Generic
+from .._abc import Clock
 from .._ctrio import (
     GLOBAL_RUN_CONTEXT as GLOBAL_RUN_CONTEXT,
     CancelScope as CancelScope,
@@ -44,20 +44,21 @@ from .._ctrio import (
     wait_readable as wait_readable,
     wait_writable as wait_writable,
 )
-from .._util import TYPE_CHECKING, final, import_later
+from .._util import TYPE_CHECKING, final, import_later, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
-    from typing import Any
+    from typing import Any, Protocol
 
     from typing_extensions import TypeVar
 
     from .._statistics import RunStatistics as RunStatistics
 
     StatusT_contra = TypeVar("StatusT_contra", contravariant=True, default=None)
-    BaseExcT = TypeVar("BaseExcT", bound=BaseException)
 else:
+    from .._abc import Generic as Protocol
+
     StatusT_contra = object
     __getattr__, __dir__ = import_later(
         __name__, {"RunStatistics": "ctrio._statistics"}
@@ -155,10 +156,16 @@ class TheIOManager(IOManagerBase, metaclass=_ToldWhenPatched):
     """What waits for I/O; its methods may be replaced, on the class."""
 
 
-class TaskStatus(Generic[StatusT_contra]):
+class TaskStatus(Protocol[StatusT_contra]):
     """What a task gets as `task_status` from `Nursery.start`."""
 
-    def started(self, value: Any = None) -> None:
+    @overload
+    def started(self: TaskStatus[None]) -> None: ...
+
+    @overload
+    def started(self, value: StatusT_contra) -> None: ...
+
+    def started(self, value: StatusT_contra | None = None) -> None:
         """Tell that the task is ready.
 
         Args:

@@ -157,7 +157,11 @@ class TheIOManager(IOManagerBase, metaclass=_ToldWhenPatched):
 
 
 class TaskStatus(Protocol[StatusT_contra]):
-    """What a task gets as `task_status` from `Nursery.start`."""
+    """What a task gets as `task_status` from `Nursery.start`.
+
+    `TaskStatus[int]` promises an int. It need not be inherited from: anything with such
+    a `started` will do.
+    """
 
     @overload
     def started(self: TaskStatus[None]) -> None: ...
@@ -166,16 +170,23 @@ class TaskStatus(Protocol[StatusT_contra]):
     def started(self, value: StatusT_contra) -> None: ...
 
     def started(self, value: StatusT_contra | None = None) -> None:
-        """Tell that the task is ready.
+        """Tell that the task is ready: `Nursery.start` returns, and the task goes on.
+
+        To be called once. No checkpoint.
 
         Args:
             value: What `Nursery.start` is to return.
+
+        Raises:
+            RuntimeError: It was called already.
         """
         raise NotImplementedError
 
 
 @final
 class _TaskStatusIgnored(TaskStatus[object]):
+    """The default for `task_status`, of tasks that `start_soon` may start as well."""
+
     def __repr__(self) -> str:
         return "TASK_STATUS_IGNORED"
 

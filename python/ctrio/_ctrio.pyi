@@ -16,7 +16,7 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from socket import socket as stdlib_socket
-from types import CodeType, FrameType, GenericAlias, TracebackType
+from types import CodeType, CoroutineType, FrameType, GenericAlias, TracebackType
 from typing import (
     Any,
     Generic,
@@ -259,10 +259,10 @@ async def wait_all_tasks_blocked(cushion: float = 0.0) -> None: ...
 async def wait_task_rescheduled(abort_func: Callable[[RaiseCancelT], Abort]) -> Any: ...
 async def permanently_detach_coroutine_object(
     final_outcome: Outcome[object],
-) -> Any: ...
+) -> object: ...
 async def temporarily_detach_coroutine_object(
     abort_func: Callable[[RaiseCancelT], Abort],
-) -> Any: ...
+) -> object: ...
 async def reattach_detached_coroutine_object(
     task: Task, yield_value: object
 ) -> None: ...
@@ -274,7 +274,7 @@ def notify_closing(fd: _Waitable) -> None: ...
 
 @final
 class Task:
-    coro: Any
+    coro: CoroutineType[Any, Outcome[object], Any]
     context: Context
     name: str
     custom_sleep_data: Any

@@ -104,7 +104,7 @@ async def wait_task_rescheduled(
 
 async def permanently_detach_coroutine_object(
     final_outcome: Outcome[object],
-) -> Any:
+) -> object:
     """Take the coroutine of this task away from Trio, for another library to run.
 
     Args:
@@ -120,7 +120,7 @@ async def permanently_detach_coroutine_object(
 
 async def temporarily_detach_coroutine_object(
     abort_func: Callable[[RaiseCancelT], Abort],
-) -> Any:
+) -> object:
     """Lend the coroutine of this task to another library.
 
     The task sleeps until `reattach_detached_coroutine_object` is called in it.

@@ -19,6 +19,8 @@ from pathlib import Path
 import pytest
 from checkers import Findings, mypy, pyright, why_no_pyright
 
+import ctrio
+
 PROGRAMS = sorted(Path(__file__).with_name("programs").glob("*.py"))
 NAMES = [path.name for path in PROGRAMS]
 GOOD = [path for path in PROGRAMS if path.name.startswith("good_")]
@@ -73,6 +75,15 @@ def expected(name: str) -> dict[int, set[str]]:
     lines = enumerate(path.read_text().splitlines(), 1)
     marks = ((number, MARK.search(line)) for number, line in lines)
     return {number: set(mark[1].split(", ")) for number, mark in marks if mark}
+
+
+def test_the_stubs_for_trio_have_every_public_module() -> None:
+    stubs = stubs_for("trio")
+    assert stubs is not None
+    made = {path.stem for path in stubs.glob("trio/*.pyi")}
+    package = Path(ctrio.__file__).parent
+    public = {path.stem for path in package.iterdir() if path.name[0] != "_"}
+    assert made - {"__init__"} == public - {"py"}
 
 
 def test_bad_programs_say_where_and_good_ones_have_nothing_to_say() -> None:

@@ -431,25 +431,40 @@ class MemoryReceiveChannel:
 
 class SocketBase:
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
-        """Receive some data."""
+        """Receive some data.
+
+        What it takes is told by `trio.socket.SocketType.recv`.
+        """
         raise NotImplementedError
 
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Receive some data into a buffer; return how much."""
+        """Receive some data into a buffer; return how much.
+
+        What it takes is told by `trio.socket.SocketType.recv_into`.
+        """
         raise NotImplementedError
 
     async def send(self, data: Buffer, flags: int = 0, /) -> int:
-        """Send some of the data; return how much."""
+        """Send some of the data; return how much.
+
+        What it takes is told by `trio.socket.SocketType.send`.
+        """
         raise NotImplementedError
 
     async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
-        """Receive some data; return where it is from as well."""
+        """Receive some data; return where it is from as well.
+
+        What it takes is told by `trio.socket.SocketType.recvfrom`.
+        """
         raise NotImplementedError
 
     async def recvfrom_into(
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> tuple[int, Any]:
-        """Receive some data into a buffer; return how much, and where it is from."""
+        """Receive some data into a buffer; return how much, and where it is from.
+
+        What it takes is told by `trio.socket.SocketType.recvfrom_into`.
+        """
         raise NotImplementedError
 
     async def recvmsg(

@@ -1,5 +1,6 @@
 # The C core: the names that the Python layer uses, and their types for its users.
 
+import sys
 from collections import deque
 from collections.abc import (
     Awaitable,
@@ -81,6 +82,10 @@ class async_function:
     __kwdefaults__: dict[str, Any] | None
     @property
     def __globals__(self) -> dict[str, Any]: ...
+    if sys.version_info >= (3, 12):
+        @property
+        def __type_params__(self) -> tuple[Any, ...]: ...
+
     def __call__(self, *args: Any, **kwargs: Any) -> coroutine: ...
 
 @final
@@ -93,6 +98,10 @@ class sync_function:
     __kwdefaults__: dict[str, Any] | None
     @property
     def __globals__(self) -> dict[str, Any]: ...
+    if sys.version_info >= (3, 12):
+        @property
+        def __type_params__(self) -> tuple[Any, ...]: ...
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @final

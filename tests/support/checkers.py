@@ -76,8 +76,7 @@ def pyright(folder: Path, stubs: Path | None = None) -> Findings:
     config: dict[str, object] = {"include": ["."], "strict": ["good_*.py"]}
     if stubs is not None:
         config["stubPath"] = str(stubs)
-    (folder / "pyrightconfig.json").write_text(json.dumps(config))
-    report = run_pyright("--outputjson", cwd=folder)
+    report = run_pyright(config, cwd=folder)
     found: Finding = defaultdict(lambda: defaultdict(set))
     for error in errors_of(report):
         line = error["range"]["start"]["line"] + 1
@@ -86,11 +85,20 @@ def pyright(folder: Path, stubs: Path | None = None) -> Findings:
     return found
 
 
-def run_pyright(*arguments: str, cwd: Path) -> dict[str, object]:
-    """Run pyright for this Python and return its report."""
+def run_pyright(
+    config: Mapping[str, object], *arguments: str, cwd: Path
+) -> dict[str, object]:
+    """Run pyright for this Python and return its report.
+
+    Args:
+        config: Written down even if empty: one of a folder above would count as well.
+        arguments: More than what is always said.
+        cwd: The folder that it is about.
+    """
+    (cwd / "pyrightconfig.json").write_text(json.dumps(config))
     quiet = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
-    printed = run(*command, *arguments, cwd=cwd, **quiet)
+    printed = run(*command, "--outputjson", *arguments, cwd=cwd, **quiet)
     report: dict[str, object] = json.loads(printed)
     return report
 

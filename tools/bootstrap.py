@@ -32,6 +32,7 @@ REQUIREMENTS = {
     "run": ROOT / "tools/requirements-run.txt",
     "old": ROOT / "tools/requirements-old.txt",
     "optional": ROOT / "tools/requirements-optional.txt",
+    "checkers": ROOT / "tools/requirements-checkers.txt",
     "tools": ROOT / "tools/requirements-tools.txt",
     "trio": ROOT / "tools/requirements-trio.txt",
     "peers": ROOT / "tools/requirements-peers.txt",
@@ -385,20 +386,22 @@ def pip(*arguments: str | Path, log: str, **options: object) -> None:
     run(command, log, append=True, **options)  # type: ignore[arg-type]
 
 
-def make_venv(name: str, python: Python, *groups: str, optional: str = "") -> Path:
+def make_venv(
+    name: str, python: Python, *groups: str, optional: Sequence[str] = ()
+) -> Path:
     """Make build/<name> with the pinned packages of these groups, unless it is there.
 
     Args:
         name: the folder below build/.
         python: the interpreter to make it from.
         groups: keys of REQUIREMENTS.
-        optional: a group whose packages may each fail to install.
+        optional: groups whose packages may each fail to install.
     """
     venv = BUILD / name
     if python.version < (3, 11):
         groups = (*groups, "old")
     files = [REQUIREMENTS[group] for group in groups]
-    extra = [REQUIREMENTS[optional]] if optional else []
+    extra = [REQUIREMENTS[group] for group in optional]
     stamp, value = venv / ".stamp", digest(python.path, *files, *extra)
     if is_stamped(stamp, value):
         return venv
@@ -406,8 +409,8 @@ def make_venv(name: str, python: Python, *groups: str, optional: str = "") -> Pa
         if not is_stamped(stamp, value):
             say(f"setting up build/{name}")
             fill_venv(venv, python, files)
-            if optional:
-                install_optional(venv, python, REQUIREMENTS[optional])
+            for path in extra:
+                install_optional(venv, python, path)
             stamp.write_text(value)
     return venv
 
@@ -460,7 +463,8 @@ def install_optional(venv: Path, python: Python, requirements: Path) -> None:
 
 def ensure_venv() -> Path:
     """build/venv: what ctrio needs, the build and the test tools; no trio."""
-    return make_venv("venv", main_python(), "pip", "run", "tools", optional="optional")
+    optional = ("optional", "checkers")
+    return make_venv("venv", main_python(), "pip", "run", "tools", optional=optional)
 
 
 def ensure_trio() -> Path:
@@ -540,7 +544,7 @@ def ensure_other(name: str, python: Python, *setup: str) -> Path:
         python: the interpreter.
         setup: arguments for `meson setup`.
     """
-    venv = make_venv(f"venv-{name}", python, "run", optional="optional")
+    venv = make_venv(f"venv-{name}", python, "run", optional=["optional"])
     stamp, value = venv / ".ctrio-stamp", source_digest(*setup)
     if is_stamped(stamp, value):
         return venv

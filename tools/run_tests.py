@@ -76,7 +76,10 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
-    apart = {"conformance", "examples", "install", "misuse", "support", "tools"}
+    apart = {
+        *("conformance", "examples", "install", "misuse"),
+        *("support", "tools", "typing"),
+    }
     return [
         folder
         for folder in sorted(TESTS.iterdir())
@@ -251,6 +254,13 @@ def harness() -> Outcome | None:
     return pytest("harness", bootstrap.ensure_ctrio(), files) if files else None
 
 
+def types() -> Outcome | None:
+    """What type checkers say of ctrio, and of programs."""
+    folder = TESTS / "typing"
+    files = sorted(folder.glob("test_*.py"))
+    return pytest("types", bootstrap.ensure_ctrio(), files) if files else None
+
+
 def conformance() -> Outcome | None:
     """Trio's own tests."""
     script = TESTS / "conformance/run.py"
@@ -309,6 +319,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "python-traced": python_traced,
     "nogil": nogil,
     "harness": harness,
+    "types": types,
     "conformance": conformance,
     "examples": examples,
     "examples-asan": examples_asan,

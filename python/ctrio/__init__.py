@@ -3,7 +3,13 @@
 `import ctrio as trio`, or run an unchanged Trio program by `python -m ctrio app.py`.
 """
 
-from . import abc, from_thread, lowlevel, socket, to_thread
+from . import (
+    abc as abc,
+    from_thread as from_thread,
+    lowlevel as lowlevel,
+    socket as socket,
+    to_thread as to_thread,
+)
 from ._channel import (
     MemoryReceiveChannel as MemoryReceiveChannel,
     MemorySendChannel as MemorySendChannel,

@@ -2,6 +2,8 @@
 
 python -m ctrio app.py [args]
 python -m ctrio -m module [args]
+
+With `--stubs FOLDER` it runs nothing, and writes what type checkers need to know.
 """
 
 from __future__ import annotations
@@ -18,7 +20,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-USAGE = "usage: python -m ctrio [-m MODULE | FILE] [ARGUMENT ...]"
+USAGE = """\
+usage: python -m ctrio [-m MODULE | FILE] [ARGUMENT ...]
+       python -m ctrio --stubs FOLDER"""
+HELP = f"""\
+{USAGE}
+
+Run a Trio program on ctrio; or write stubs into a folder, by which mypy and pyright
+check a program that says `import trio` as one of ctrio's. Put the folder on mypy's
+`mypy_path`, or name it as pyright's `stubPath`."""
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +38,13 @@ def main(arguments: list[str]) -> None:
         arguments: Without the name of this one.
     """
     if arguments[:1] in (["-h"], ["--help"]):
-        print(f"{USAGE}\n\nRun a Trio program on ctrio.")
+        print(HELP)
+    elif arguments[:1] == ["--stubs"]:
+        if len(arguments) != 2:
+            _give_up(f"{USAGE}\nctrio: --stubs needs the name of a folder")
+        from ._type_stubs import write_stubs
+
+        write_stubs(arguments[1])
     elif arguments[:1] == ["-m"]:
         if len(arguments) < 2:
             _give_up(f"{USAGE}\nctrio: -m needs the name of a module")

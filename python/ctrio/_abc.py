@@ -55,7 +55,11 @@ else:
 
 
 class Clock(ABC):
-    """What a run takes its time from."""
+    """What a run takes its time from.
+
+    All times and deadlines of the run are by this clock. It may go at any speed, but
+    never backwards.
+    """
 
     __slots__ = ()
 
@@ -92,25 +96,53 @@ class Instrument(ABC):  # noqa: B024  # nothing that an instrument must have
         """The run is about to return."""
 
     def task_spawned(self, task: Task) -> None:  # noqa: B027
-        """A task has been created."""
+        """A task has been created.
+
+        Args:
+            task: The new task, which has not run yet.
+        """
 
     def task_scheduled(self, task: Task) -> None:  # noqa: B027
-        """A task has become runnable; it may be a while before it runs."""
+        """A task has become runnable; it may be a while before it runs.
+
+        Args:
+            task: The task.
+        """
 
     def before_task_step(self, task: Task) -> None:  # noqa: B027
-        """A task is about to run."""
+        """A task is about to run.
+
+        Args:
+            task: The task.
+        """
 
     def after_task_step(self, task: Task) -> None:  # noqa: B027
-        """A task has come back to the run loop."""
+        """A task has come back to the run loop.
+
+        Args:
+            task: The task, which waits for something now, or has ended.
+        """
 
     def task_exited(self, task: Task) -> None:  # noqa: B027
-        """A task has ended."""
+        """A task has ended.
+
+        Args:
+            task: The task, which will not run any more.
+        """
 
     def before_io_wait(self, timeout: float) -> None:  # noqa: B027
-        """The run loop is about to wait for I/O, for `timeout` seconds at most."""
+        """The run loop is about to wait for I/O.
+
+        Args:
+            timeout: For how many real seconds, at most.
+        """
 
     def after_io_wait(self, timeout: float) -> None:  # noqa: B027
-        """The run loop has waited for I/O, perhaps not all of `timeout` seconds."""
+        """The run loop has waited for I/O.
+
+        Args:
+            timeout: As for `before_io_wait`; it may have been less.
+        """
 
 
 class HostnameResolver(ABC):
@@ -130,13 +162,25 @@ class HostnameResolver(ABC):
     ) -> list[AddressInfo]:
         """Do what `trio.socket.getaddrinfo` does.
 
-        It is not asked for numeric addresses, and gets names that are encoded as the
-        name system wants them.
+        It is not asked for numeric addresses.
+
+        Args:
+            host: The name, encoded as the name system wants it; None for this machine.
+            port: A number, or the name of a service.
+            family: Only addresses of this family, if not 0.
+            type: Only for sockets of this type, if not 0.
+            proto: Only for this protocol, if not 0.
+            flags: `trio.socket.AI_...`.
         """
 
     @abstractmethod
     async def getnameinfo(self, sockaddr: Address, flags: int) -> tuple[str, str]:
-        """Do what `trio.socket.getnameinfo` does."""
+        """Do what `trio.socket.getnameinfo` does.
+
+        Args:
+            sockaddr: The address.
+            flags: `trio.socket.NI_...`.
+        """
 
 
 class SocketFactory(ABC):
@@ -151,7 +195,13 @@ class SocketFactory(ABC):
         type: socket.SocketKind | int = socket.SOCK_STREAM,  # noqa: A002
         proto: int = 0,
     ) -> SocketType:
-        """Return a new object that inherits from `trio.socket.SocketType`."""
+        """Return a new object that inherits from `trio.socket.SocketType`.
+
+        Args:
+            family: `trio.socket.AF_...`.
+            type: `trio.socket.SOCK_...`.
+            proto: By which protocol; 0 leaves it to the system.
+        """
 
 
 class AsyncResource(ABC):
@@ -185,7 +235,10 @@ class AsyncResource(ABC):
 
 
 class SendStream(AsyncResource):
-    """Takes bytes."""
+    """Takes bytes.
+
+    Only one task may send at a time: two would garble each other's data.
+    """
 
     __slots__ = ()
 
@@ -193,7 +246,11 @@ class SendStream(AsyncResource):
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of the data.
 
-        If this is cancelled or fails, some of it may have been sent: nobody knows.
+        A checkpoint. If this is cancelled or fails, some of it may have been sent:
+        nobody knows.
+
+        Args:
+            data: The data; it must not be changed meanwhile.
 
         Raises:
             trio.BusyResourceError: Another task is sending.
@@ -205,7 +262,7 @@ class SendStream(AsyncResource):
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until there may be room for more data.
 
-        It may return too early, but never too late.
+        A checkpoint. It may return too early, but never too late.
 
         Raises:
             trio.BusyResourceError: Another task is sending.
@@ -222,6 +279,8 @@ class ReceiveStream(AsyncResource):
     @abstractmethod
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
         """Wait for data and return some; nothing is returned at the end only.
+
+        A checkpoint.
 
         Args:
             max_bytes: Return no more than this. Left to the stream if not given.
@@ -276,6 +335,8 @@ class Listener(AsyncResource, Generic[T_resource]):
     async def accept(self) -> T_resource:
         """Wait for somebody to connect and return the connection.
 
+        A checkpoint.
+
         Raises:
             trio.BusyResourceError: Another task is accepting, and one has to.
             trio.ClosedResourceError: This listener was closed, perhaps meanwhile.
@@ -290,6 +351,11 @@ class SendChannel(AsyncResource, Generic[SendType]):
     @abstractmethod
     async def send(self, value: SendType) -> None:
         """Send an object, waiting if nobody can take it yet.
+
+        A checkpoint.
+
+        Args:
+            value: The object.
 
         Raises:
             trio.BrokenResourceError: Nobody will ever take it.
@@ -306,6 +372,8 @@ class ReceiveChannel(AsyncResource, Generic[ReceiveType]):
     @abstractmethod
     async def receive(self) -> ReceiveType:
         """Wait for an object and return it.
+
+        A checkpoint.
 
         Raises:
             trio.EndOfChannel: There will be no more.

@@ -76,6 +76,13 @@ def as_safe_channel(
     `async with fn() as channel: async for value in channel:` then takes the place of
     `async for value in fn():`. Cancel scopes and nurseries inside the generator are
     safe, and it is closed when the block is left.
+
+    Args:
+        fn: The function. It computes a value when one is asked for, not before.
+
+    Returns:
+        A function that returns an async context manager, which gives a
+        `trio.abc.ReceiveChannel`.
     """
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 # The C core: the names that the Python layer uses, and their types for its users.
 
+import sys
 from collections import deque
 from collections.abc import (
     Awaitable,
@@ -16,7 +17,7 @@ from collections.abc import (
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from contextvars import Context
 from socket import socket as stdlib_socket
-from types import CodeType, FrameType, GenericAlias, TracebackType
+from types import CodeType, CoroutineType, FrameType, GenericAlias, TracebackType
 from typing import (
     Any,
     Generic,
@@ -81,6 +82,10 @@ class async_function:
     __kwdefaults__: dict[str, Any] | None
     @property
     def __globals__(self) -> dict[str, Any]: ...
+    if sys.version_info >= (3, 12):
+        @property
+        def __type_params__(self) -> tuple[Any, ...]: ...
+
     def __call__(self, *args: Any, **kwargs: Any) -> coroutine: ...
 
 @final
@@ -93,6 +98,10 @@ class sync_function:
     __kwdefaults__: dict[str, Any] | None
     @property
     def __globals__(self) -> dict[str, Any]: ...
+    if sys.version_info >= (3, 12):
+        @property
+        def __type_params__(self) -> tuple[Any, ...]: ...
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
 
 @final
@@ -273,10 +282,10 @@ async def wait_all_tasks_blocked(cushion: float = 0.0) -> None: ...
 async def wait_task_rescheduled(abort_func: Callable[[RaiseCancelT], Abort]) -> Any: ...
 async def permanently_detach_coroutine_object(
     final_outcome: Outcome[object],
-) -> Any: ...
+) -> object: ...
 async def temporarily_detach_coroutine_object(
     abort_func: Callable[[RaiseCancelT], Abort],
-) -> Any: ...
+) -> object: ...
 async def reattach_detached_coroutine_object(
     task: Task, yield_value: object
 ) -> None: ...
@@ -288,7 +297,7 @@ def notify_closing(fd: _Waitable) -> None: ...
 
 @final
 class Task:
-    coro: Any
+    coro: CoroutineType[Any, Outcome[object], Any]
     context: Context
     name: str
     custom_sleep_data: Any
@@ -304,7 +313,8 @@ class Task:
 
 @final
 class Nursery:
-    cancel_scope: CancelScope
+    @property
+    def cancel_scope(self) -> CancelScope: ...
     @property
     def child_tasks(self) -> frozenset[Task]: ...
     @property
@@ -327,7 +337,13 @@ class NurseryManager(AbstractAsyncContextManager[Nursery, bool]):
     @property
     def strict_exception_groups(self) -> bool: ...
     def __enter__(self) -> NoReturn: ...
-    def __exit__(self, *exc_info: object) -> NoReturn: ...
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc_value: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> NoReturn: ...
     async def __aenter__(self) -> Nursery: ...
     async def __aexit__(
         self,
@@ -356,7 +372,6 @@ class CancelledBase(BaseException):
 
 @final
 class CancelScope:
-    cancelled_caught: bool
     def __new__(
         cls,
         *,
@@ -388,6 +403,8 @@ class CancelScope:
     def shield(self, new_value: bool) -> None: ...
     @property
     def cancel_called(self) -> bool: ...
+    @property
+    def cancelled_caught(self) -> bool: ...
     def cancel(self, reason: str | None = None) -> None: ...
 
 def move_on_at(deadline: float, *, shield: bool = False) -> CancelScope: ...
@@ -406,7 +423,8 @@ async def sleep_forever() -> NoReturn: ...
 
 @final
 class ParkingLot:
-    broken_by: list[Task]
+    @property
+    def broken_by(self) -> list[Task]: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
     async def park(self) -> None: ...
@@ -490,6 +508,7 @@ class Condition(_Acquirable):
 @final
 class MemoryChannelState(Generic[_T]):
     def __new__(cls, max_buffer_size: int | float) -> Self: ...
+    def __class_getitem__(cls, item: Any, /) -> GenericAlias: ...
     @property
     def max_buffer_size(self) -> int | float: ...
     @property
@@ -553,6 +572,18 @@ class open_memory_channel(tuple[MemorySendChannel[_T], MemoryReceiveChannel[_T]]
         cls, max_buffer_size: int | float
     ) -> tuple[MemorySendChannel[_T], MemoryReceiveChannel[_T]]: ...
     def __init__(self, max_buffer_size: int | float) -> None: ...
+
+# Runs on a scripted machine, for tests/sim.
+
+def run_scripted(
+    seed: int,
+    duplicate: Callable[[], int],
+    async_fn: Callable[[Unpack[_ArgsT]], Awaitable[_RetT]],
+    /,
+    *args: Unpack[_ArgsT],
+) -> tuple[_RetT, int, int, int, int]: ...
+def scripted_socket() -> int: ...
+def scripted_listener(port: int, /) -> int: ...
 
 # What threads of ours sleep in.
 

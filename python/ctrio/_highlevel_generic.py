@@ -20,6 +20,9 @@ async def aclose_forcefully(resource: AsyncResource) -> None:
 
     It is a checkpoint, but does not wait: the resource is closed in a scope that is
     cancelled already.
+
+    Args:
+        resource: What is to be closed.
     """
     with CancelScope() as scope:
         scope.cancel(reason="cancelled during aclose_forcefully")
@@ -48,7 +51,11 @@ class StapledStream(HalfCloseableStream, Generic[SendStreamT, ReceiveStreamT]):
         )
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of the data to `send_stream`."""
+        """Send all of the data to `send_stream`.
+
+        Args:
+            data: The data.
+        """
         await self.send_stream.send_all(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -64,7 +71,11 @@ class StapledStream(HalfCloseableStream, Generic[SendStreamT, ReceiveStreamT]):
             await send_stream.aclose()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive from `receive_stream`."""
+        """Receive from `receive_stream`.
+
+        Args:
+            max_bytes: Return no more than this; by default up to that stream.
+        """
         return await self.receive_stream.receive_some(max_bytes)
 
     async def aclose(self) -> None:

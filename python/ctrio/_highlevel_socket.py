@@ -89,7 +89,9 @@ class SocketStream(SocketStreamBase, HalfCloseableStream):
         await checkpoint()
 
     @overload
-    def setsockopt(self, level: int, option: int, value: int | Buffer) -> None: ...
+    def setsockopt(
+        self, level: int, option: int, value: int | Buffer, length: None = None
+    ) -> None: ...
 
     @overload
     def setsockopt(self, level: int, option: int, value: None, length: int) -> None: ...
@@ -101,7 +103,14 @@ class SocketStream(SocketStreamBase, HalfCloseableStream):
         value: int | Buffer | None,
         length: int | None = None,
     ) -> None:
-        """Set an option of the socket, as `socket.socket.setsockopt` does."""
+        """Set an option of the socket, as `socket.socket.setsockopt` does.
+
+        Args:
+            level: Whose option it is, `trio.socket.SOL_SOCKET` say.
+            option: Which.
+            value: An int, or bytes; None for a zero of `length` bytes.
+            length: Only together with None.
+        """
         if length is None:
             if value is None:
                 raise TypeError(
@@ -124,7 +133,13 @@ class SocketStream(SocketStreamBase, HalfCloseableStream):
     def getsockopt(self, level: int, option: int, buffersize: int) -> bytes: ...
 
     def getsockopt(self, level: int, option: int, buffersize: int = 0) -> int | bytes:
-        """Return an option of the socket, as `socket.socket.getsockopt` does."""
+        """Return an option of the socket, as `socket.socket.getsockopt` does.
+
+        Args:
+            level: Whose option it is, `trio.socket.SOL_SOCKET` say.
+            option: Which.
+            buffersize: How many bytes it has; 0 if it is an int.
+        """
         if buffersize == 0:
             return self.socket.getsockopt(level, option)
         return self.socket.getsockopt(level, option, buffersize)

@@ -27,7 +27,11 @@ __all__: list[str] = []
 
 
 async def checkpoint() -> None:
-    """Let other tasks run, and let this one be cancelled."""
+    """Let other tasks run, and let this one be cancelled.
+
+    Raises:
+        trio.Cancelled: A cancel scope around it has been cancelled.
+    """
 
 
 async def checkpoint_if_cancelled() -> None:
@@ -42,10 +46,10 @@ async def cancel_shielded_checkpoint() -> None:
 
 
 async def sleep(seconds: float) -> None:
-    """Sleep.
+    """Sleep, while other tasks run.
 
     Args:
-        seconds: How long. 0 is a checkpoint.
+        seconds: How long, at least. 0 is a checkpoint.
 
     Raises:
         ValueError: It is negative or no number.
@@ -53,10 +57,11 @@ async def sleep(seconds: float) -> None:
 
 
 async def sleep_until(deadline: float) -> None:
-    """Sleep until a certain time.
+    """Sleep until a certain time, while other tasks run.
 
     Args:
-        deadline: The time, by `trio.current_time`. In the past, a checkpoint.
+        deadline: The time, in seconds by `trio.current_time`. One in the past makes it
+            a checkpoint.
 
     Raises:
         ValueError: It is no number.
@@ -64,7 +69,7 @@ async def sleep_until(deadline: float) -> None:
 
 
 async def sleep_forever() -> NoReturn:
-    """Sleep until cancelled.
+    """Sleep until cancelled, while other tasks run.
 
     Raises:
         RuntimeError: Somebody has rescheduled the task.
@@ -101,7 +106,7 @@ async def wait_task_rescheduled(
 
 async def permanently_detach_coroutine_object(
     final_outcome: Outcome[object],
-) -> Any:
+) -> object:
     """Take the coroutine of this task away from Trio, for another library to run.
 
     Args:
@@ -117,7 +122,7 @@ async def permanently_detach_coroutine_object(
 
 async def temporarily_detach_coroutine_object(
     abort_func: Callable[[RaiseCancelT], Abort],
-) -> Any:
+) -> object:
     """Lend the coroutine of this task to another library.
 
     The task sleeps until `reattach_detached_coroutine_object` is called in it.
@@ -145,8 +150,10 @@ async def reattach_detached_coroutine_object(task: Task, yield_value: object) ->
 async def wait_readable(fd: _Waitable) -> None:
     """Wait until there is something to read.
 
+    A checkpoint. It may return too early: reading then would still block.
+
     Args:
-        fd: A descriptor, or something that has one.
+        fd: A descriptor, or something that has one as its `fileno()`.
 
     Raises:
         trio.BusyResourceError: Another task is waiting for the same.
@@ -157,8 +164,10 @@ async def wait_readable(fd: _Waitable) -> None:
 async def wait_writable(fd: _Waitable) -> None:
     """Wait until there is room to write.
 
+    A checkpoint. It may return too early: writing then would still block.
+
     Args:
-        fd: A descriptor, or something that has one.
+        fd: A descriptor, or something that has one as its `fileno()`.
 
     Raises:
         trio.BusyResourceError: Another task is waiting for the same.
@@ -194,7 +203,7 @@ class _Acquirable:
     """Stands for all that can be acquired and released."""
 
     async def __aenter__(self) -> None:
-        """Acquire it."""
+        """Acquire it; a checkpoint."""
 
     async def __aexit__(
         self,
@@ -218,7 +227,7 @@ class CancelScope:
         pass
 
     def __enter__(self) -> _ctrio.CancelScope:
-        """Open the scope, around what follows in this task."""
+        """Open the scope, around what follows in this task; no checkpoint."""
         raise NotImplementedError
 
     def __exit__(
@@ -227,7 +236,10 @@ class CancelScope:
         exc: BaseException | None,
         tb: TracebackType | None,
     ) -> bool:
-        """Close the scope, and catch the cancellation if it is this scope's."""
+        """Close the scope, and catch the cancellation if it is this scope's.
+
+        No checkpoint. Returns True if nothing is left of the exception.
+        """
         raise NotImplementedError
 
 
@@ -293,6 +305,8 @@ class ParkingLot:
     async def park(self) -> None:
         """Wait until woken by `unpark`.
 
+        Cancelled meanwhile, the task is out of the lot and takes no wake from others.
+
         Raises:
             trio.BrokenResourceError: The lot is broken, or breaks meanwhile.
         """
@@ -303,7 +317,10 @@ class Event:
         pass
 
     async def wait(self) -> None:
-        """Wait until the event has happened."""
+        """Wait until the event has happened.
+
+        A checkpoint, even if it has already.
+        """
 
 
 class CapacityLimiter(_Acquirable):
@@ -313,12 +330,16 @@ class CapacityLimiter(_Acquirable):
     async def acquire(self) -> None:
         """Borrow a token for this task, waiting until there is one.
 
+        A checkpoint, even if there is one at once; cancelled, it has borrowed none.
+
         Raises:
             RuntimeError: It has one already.
         """
 
     async def acquire_on_behalf_of(self, borrower: object) -> None:
         """Borrow a token for something else, waiting until there is one.
+
+        As `acquire`, but whoever waits is not who will have the token.
 
         Args:
             borrower: Anything hashable.
@@ -333,7 +354,10 @@ class Semaphore(_Acquirable):
         pass
 
     async def acquire(self) -> None:
-        """Count down, waiting until the count is above zero."""
+        """Count down, waiting until the count is above zero.
+
+        A checkpoint, even if it is at once; cancelled, it has not counted.
+        """
 
 
 class _Lock(_Acquirable):
@@ -343,8 +367,12 @@ class _Lock(_Acquirable):
     async def acquire(self) -> None:
         """Take the lock, waiting until it is free.
 
+        A checkpoint, even if it is free at once; cancelled, this task does not hold
+        it. Tasks get it in the order in which they ask.
+
         Raises:
             trio.BrokenResourceError: The task that has it has ended.
+            RuntimeError: This task has it.
         """
 
 
@@ -398,6 +426,11 @@ class MemorySendChannel(_NotMade):
     async def send(self, value: Any) -> None:
         """Send an object, waiting until there is room or somebody takes it.
 
+        A checkpoint. Cancelled or failing, it has not sent the object.
+
+        Args:
+            value: The object; None is one as well.
+
         Raises:
             trio.BrokenResourceError: All receiving ends are closed.
             trio.ClosedResourceError: This end was closed, perhaps meanwhile.
@@ -438,6 +471,8 @@ class MemoryReceiveChannel(_NotMade):
     async def receive(self) -> Any:
         """Wait for an object and return it; the tasks that wait get one in turn.
 
+        A checkpoint. Cancelled or failing, it has taken nothing out of the channel.
+
         Raises:
             trio.EndOfChannel: All sending ends are closed, nothing is left.
             trio.ClosedResourceError: This end was closed, perhaps meanwhile.
@@ -449,25 +484,40 @@ class MemoryReceiveChannel(_NotMade):
 
 class SocketBase:
     async def recv(self, buflen: int, flags: int = 0, /) -> bytes:
-        """Receive some data."""
+        """Receive some data.
+
+        What it takes is told by `trio.socket.SocketType.recv`.
+        """
         raise NotImplementedError
 
     async def recv_into(self, buffer: Buffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Receive some data into a buffer; return how much."""
+        """Receive some data into a buffer; return how much.
+
+        What it takes is told by `trio.socket.SocketType.recv_into`.
+        """
         raise NotImplementedError
 
     async def send(self, data: Buffer, flags: int = 0, /) -> int:
-        """Send some of the data; return how much."""
+        """Send some of the data; return how much.
+
+        What it takes is told by `trio.socket.SocketType.send`.
+        """
         raise NotImplementedError
 
     async def recvfrom(self, bufsize: int, flags: int = 0, /) -> tuple[bytes, Any]:
-        """Receive some data; return where it is from as well."""
+        """Receive some data; return where it is from as well.
+
+        What it takes is told by `trio.socket.SocketType.recvfrom`.
+        """
         raise NotImplementedError
 
     async def recvfrom_into(
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> tuple[int, Any]:
-        """Receive some data into a buffer; return how much, and where it is from."""
+        """Receive some data into a buffer; return how much, and where it is from.
+
+        What it takes is told by `trio.socket.SocketType.recvfrom_into`.
+        """
         raise NotImplementedError
 
     async def recvmsg(
@@ -552,13 +602,23 @@ class SocketBase:
 
 class SocketStreamBase:
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Send all of the data; see `trio.abc.SendStream.send_all`."""
+        """Send all of the data; see `trio.abc.SendStream.send_all`.
+
+        Args:
+            data: The data; nothing is a checkpoint all the same.
+        """
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until there may be room for more data."""
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Wait for data and return some; nothing is returned at the end only."""
+        """Wait for data and return some; nothing is returned at the end only.
+
+        Cancelled, it has taken nothing.
+
+        Args:
+            max_bytes: Return no more than this; by default what suits the system.
+        """
         raise NotImplementedError
 
 

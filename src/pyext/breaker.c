@@ -340,10 +340,14 @@ static PyMethodDef functions[] = {
     {"add_parking_lot_breaker", CTRIO_KEYWORDS(add_breaker),
      PyDoc_STR("add_parking_lot_breaker($module, /, task, lot)\n--\n\n"
                "Make a task answer for a parking lot: if it exits, the lot is broken.\n\n"
+               "May be done several times, and has to be undone as often.\n\n"
+               "Args:\n    task: The task.\n    lot: The parking lot.\n\n"
                "Raises:\n    trio.BrokenResourceError: The task has exited already.")},
     {"remove_parking_lot_breaker", CTRIO_KEYWORDS(remove_breaker),
      PyDoc_STR("remove_parking_lot_breaker($module, /, task, lot)\n--\n\n"
-               "Undo one add_parking_lot_breaker.")},
+               "Undo one `add_parking_lot_breaker`.\n\n"
+               "Args:\n    task: The task.\n    lot: The parking lot.\n\n"
+               "Raises:\n    RuntimeError: The task does not answer for the lot.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -329,11 +329,13 @@ static const struct ctrio__async receive_async[] = {
     {"clone", end_clone, METH_NOARGS,                                                              \
      PyDoc_STR("clone($self, /)\n--\n\n"                                                           \
                "Return another end of the same channel, on the same side.\n\n"                     \
-               "The side is closed when every end on it is.")},                                    \
+               "The side is closed when every end on it is: so each task may close its own.\n\n"   \
+               "Raises:\n    trio.ClosedResourceError: This end is closed.")},                     \
         {"close", end_close, METH_NOARGS,                                                          \
-         PyDoc_STR("close($self, /)\n--\n\nClose this end: aclose(), but not a checkpoint.")},     \
+         PyDoc_STR("close($self, /)\n--\n\nClose this end: `aclose`, but not a checkpoint.\n\n"    \
+                   "Tasks that wait at this end get `trio.ClosedResourceError`.")},                \
         {"statistics", end_statistics, METH_NOARGS,                                                \
-         PyDoc_STR("statistics($self, /)\n--\n\nReturn a MemoryChannelStatistics.")},              \
+         PyDoc_STR("statistics($self, /)\n--\n\nReturn a `trio.MemoryChannelStatistics`.")},       \
         {"_create", end_create, METH_O | METH_CLASS, NULL},                                        \
         {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},                         \
     {                                                                                              \
@@ -342,13 +344,20 @@ static const struct ctrio__async receive_async[] = {
 static PyMethodDef send_methods[] = {
     {"send_nowait", CTRIO_KEYWORDS(send_nowait),
      PyDoc_STR("send_nowait($self, /, value)\n--\n\n"
-               "Send an object if there is room, else raise WouldBlock.")},
+               "Send an object if there is room or somebody waits for it; no checkpoint.\n\n"
+               "Args:\n    value: The object; None is one as well.\n\n"
+               "Raises:\n    trio.WouldBlock: There is no room.\n"
+               "    trio.BrokenResourceError: All receiving ends are closed.\n"
+               "    trio.ClosedResourceError: This end is closed.")},
     END_METHODS,
 };
 static PyMethodDef receive_methods[] = {
     {"receive_nowait", receive_nowait, METH_NOARGS,
      PyDoc_STR("receive_nowait($self, /)\n--\n\n"
-               "Receive an object if there is one, else raise WouldBlock.")},
+               "Return the next object if there is one; no checkpoint.\n\n"
+               "Raises:\n    trio.WouldBlock: There is none.\n"
+               "    trio.EndOfChannel: All sending ends are closed, nothing is left.\n"
+               "    trio.ClosedResourceError: This end is closed.")},
     END_METHODS,
 };
 static PyGetSetDef end_getset[] = {

@@ -200,17 +200,23 @@ static PyMethodDef condition_methods[] = {
      PyDoc_STR("locked($self, /)\n--\n\nTell whether a task holds the lock.")},
     {"acquire_nowait", condition_acquire_nowait, METH_NOARGS,
      PyDoc_STR("acquire_nowait($self, /)\n--\n\n"
-               "Take the lock if it is free, else raise WouldBlock.")},
+               "Take the lock if it is free; no checkpoint.\n\n"
+               "Raises:\n    trio.WouldBlock: A task holds it.\n"
+               "    RuntimeError: This task holds it already.")},
     {"release", condition_release, METH_NOARGS,
-     PyDoc_STR("release($self, /)\n--\n\nRelease the lock.")},
+     PyDoc_STR("release($self, /)\n--\n\nRelease the lock; no checkpoint.\n\n"
+               "Raises:\n    RuntimeError: This task does not hold it.")},
     {"notify", CTRIO_KEYWORDS(condition_notify),
      PyDoc_STR("notify($self, /, n=1)\n--\n\n"
-               "Let tasks out of wait(), those first that have waited longest.\n\n"
-               "Args:\n    n: How many, at most.")},
+               "Let tasks out of `wait`, those first that have waited longest.\n\n"
+               "No checkpoint. They go on one by one, each when it has the lock.\n\n"
+               "Args:\n    n: How many, at most.\n\n"
+               "Raises:\n    RuntimeError: This task does not hold the lock.")},
     {"notify_all", condition_notify_all, METH_NOARGS,
-     PyDoc_STR("notify_all($self, /)\n--\n\nLet every task out of wait().")},
+     PyDoc_STR("notify_all($self, /)\n--\n\nLet every task out of `wait`.\n\n"
+               "Raises:\n    RuntimeError: This task does not hold the lock.")},
     {"statistics", condition_statistics, METH_NOARGS,
-     PyDoc_STR("statistics($self, /)\n--\n\nReturn a ConditionStatistics.")},
+     PyDoc_STR("statistics($self, /)\n--\n\nReturn a `trio.ConditionStatistics`.")},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef condition_getset[] = {
@@ -228,7 +234,8 @@ PyDoc_STRVAR(condition_doc,
              "Condition(lock=None)\n--\n\n"
              "A lock, and a queue of tasks that wait for what it guards to change.\n\n"
              "Args:\n"
-             "    lock: The Lock; a new one if None.");
+             "    lock: A `Lock`; a new one if None.\n\n"
+             "Raises:\n    TypeError: It is no Lock.");
 static PyType_Slot condition_slots[] = {
     {Py_tp_hash, ctrio__hash_by_serial},  {Py_tp_doc, (void *)condition_doc},
     {Py_tp_new, condition_new},           {Py_tp_methods, condition_methods},

@@ -156,22 +156,31 @@ static PyObject *without_shortcuts(PyObject *module, PyObject *const *args, Py_s
 
 #define ASK(name, doc) {#name, name, METH_NOARGS, #name "($module, /)\n--\n\n" doc}
 static PyMethodDef functions[] = {
-    ASK(current_task, "The task that calls."),
-    ASK(current_time, "Seconds on the run's clock."),
-    ASK(current_clock, "The run's trio.abc.Clock."),
-    ASK(current_root_task, "The task that all others descend from."),
-    ASK(current_trio_token, "The run's TrioToken, for other threads."),
-    ASK(current_effective_deadline, "When the calling task will be cancelled; -inf: it is."),
-    ASK(in_trio_run, "Whether this thread is inside a run."),
-    ASK(in_trio_task, "Whether this thread is inside a task."),
-    ASK(current_statistics, "Figures about the run: trio.lowlevel.RunStatistics."),
+    ASK(current_task, "Return the task that calls."),
+    ASK(current_time, "Return the time on the run's clock, in seconds.\n\n"
+                      "Where it begins is up to the clock."),
+    ASK(current_clock, "Return the `trio.abc.Clock` of this run."),
+    ASK(current_root_task, "Return the task that all others descend from."),
+    ASK(current_trio_token, "Return the `TrioToken` of this run, for other threads."),
+    ASK(current_effective_deadline,
+        "Return when the task that calls will be cancelled.\n\n"
+        "A time on the run's clock: the earliest deadline that reaches\n"
+        "the task. -inf if it is cancelled already, inf if never."),
+    ASK(in_trio_run, "Tell whether this thread is inside a run."),
+    ASK(in_trio_task, "Tell whether this thread is inside a task."),
+    ASK(current_statistics, "Return figures about the run, a `RunStatistics`."),
     {"without_shortcuts", (PyCFunction)(void (*)(void))without_shortcuts, METH_FASTCALL,
      "Call fn(*args) with every checkpoint in it taking a turn of the loop."},
     {"spawn_system_task", (PyCFunction)(void (*)(void))spawn_system_task,
      METH_FASTCALL | METH_KEYWORDS,
      "spawn_system_task($module, /, async_fn, *args, name=None, context=None)\n--\n\n"
-     "Start a task of the run itself: cancelled when the main task ends; its failure breaks the "
-     "run."},
+     "Start a task of the run itself.\n\n"
+     "It is cancelled when the main task has ended, and an error of it breaks the run. It is\n"
+     "protected from KeyboardInterrupt. No checkpoint.\n\n"
+     "Args:\n    async_fn: An async function, not called yet.\n    args: Its arguments.\n"
+     "    name: What the task is called; by default as the function.\n"
+     "    context: Its context variables; by default those that the run began with.\n\n"
+     "Returns:\n    The new task."},
     {NULL, NULL, 0, NULL}};
 
 int ctrio__exec_current(PyObject *module, struct ctrio__state *state)

@@ -87,9 +87,10 @@ static PyMethodDef event_methods[] = {
     {"is_set", event_is_set, METH_NOARGS,
      PyDoc_STR("is_set($self, /)\n--\n\nTell whether the event has happened.")},
     {"set", event_set, METH_NOARGS,
-     PyDoc_STR("set($self, /)\n--\n\nMake it happen: wake every task that waits.")},
+     PyDoc_STR("set($self, /)\n--\n\nMake it happen: wake every task that waits.\n\n"
+               "No checkpoint. Doing it again does nothing.")},
     {"statistics", event_statistics, METH_NOARGS,
-     PyDoc_STR("statistics($self, /)\n--\n\nReturn an EventStatistics.")},
+     PyDoc_STR("statistics($self, /)\n--\n\nReturn a `trio.EventStatistics`.")},
     {NULL, NULL, 0, NULL},
 };
 static PyMemberDef event_members[] = {

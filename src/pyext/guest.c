@@ -399,8 +399,13 @@ static PyMethodDef functions[] = {
      "    run_sync_soon_not_threadsafe: The same as the first, only ever called in the host's own\n"
      "        thread; may be faster.\n"
      "    host_uses_signal_set_wakeup_fd: The host wakes up for signals by itself; leave\n"
-     "        signal.set_wakeup_fd() to it.\n\n"
-     "The others are those of trio.run.\n\n"
+     "        signal.set_wakeup_fd() to it.\n"
+     "    async_fn: Called with args; its end is the run's.\n"
+     "    args: What async_fn is called with.\n"
+     "    clock: As for trio.run.\n"
+     "    instruments: As for trio.run.\n"
+     "    restrict_keyboard_interrupt_to_checkpoints: As for trio.run.\n"
+     "    strict_exception_groups: As for trio.run.\n\n"
      "Raises:\n    trio.TrioInternalError: If the run could not even begin.\n"
      "    RuntimeError: Inside of another run."},
     {NULL, NULL, 0, NULL}};

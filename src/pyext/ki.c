@@ -287,14 +287,19 @@ static PyObject *currently_ki_protected(PyObject *module, PyObject *Py_UNUSED(ig
 static PyMethodDef functions[] = {
     {"enable_ki_protection", enable_ki_protection, METH_O,
      "enable_ki_protection($module, f, /)\n--\n\n"
-     "Decorator: no KeyboardInterrupt is raised in the function, nor in what it calls.\n\n"
-     "It is raised in the main task instead, at a checkpoint."},
+     "Decorate a function in which no KeyboardInterrupt is to be raised.\n\n"
+     "Nor is one in what it calls. It is raised in the main task instead, at a checkpoint.\n\n"
+     "Args:\n    f: A function of any kind: async, generators, ...\n\n"
+     "Returns:\n    The same function, which is marked."},
     {"disable_ki_protection", disable_ki_protection, METH_O,
      "disable_ki_protection($module, f, /)\n--\n\n"
-     "Decorator: a KeyboardInterrupt may be raised anywhere in the function."},
+     "Decorate a function in which a KeyboardInterrupt may be raised anywhere.\n\n"
+     "Also when it is called by a function that is protected.\n\n"
+     "Args:\n    f: A function of any kind: async, generators, ...\n\n"
+     "Returns:\n    The same function, which is marked."},
     {"currently_ki_protected", currently_ki_protected, METH_NOARGS,
      "currently_ki_protected($module, /)\n--\n\n"
-     "Whether a KeyboardInterrupt would have to wait if it came now."},
+     "Tell whether a KeyboardInterrupt would have to wait if it came now."},
     {NULL, NULL, 0, NULL}};
 
 int ctrio__exec_ki(PyObject *module, struct ctrio__state *state)

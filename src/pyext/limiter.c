@@ -333,26 +333,35 @@ static const struct ctrio__async limiter_async[] = {
 static PyMethodDef limiter_methods[] = {
     {"acquire_nowait", limiter_acquire_nowait, METH_NOARGS,
      PyDoc_STR("acquire_nowait($self, /)\n--\n\n"
-               "Borrow a token if one is free, else raise WouldBlock.")},
+               "Borrow a token for this task if one is free; no checkpoint.\n\n"
+               "Raises:\n    trio.WouldBlock: None is free, or others wait for one.\n"
+               "    RuntimeError: The task has one already.")},
     {"acquire_on_behalf_of_nowait", CTRIO_KEYWORDS(limiter_acquire_for_nowait),
      PyDoc_STR("acquire_on_behalf_of_nowait($self, /, borrower)\n--\n\n"
                "Borrow a token for something else than this task, if one is free.\n\n"
-               "Args:\n    borrower: Whose token it is: a task, or any hashable object.")},
+               "Args:\n    borrower: Whose token it is: a task, or any hashable object.\n\n"
+               "Raises:\n    trio.WouldBlock: None is free, or others wait for one.\n"
+               "    RuntimeError: The borrower has one already.")},
     {"release", limiter_release, METH_NOARGS,
-     PyDoc_STR("release($self, /)\n--\n\nGive back the token of this task.")},
+     PyDoc_STR("release($self, /)\n--\n\nGive back the token of this task.\n\n"
+               "No checkpoint.\n\n"
+               "Raises:\n    RuntimeError: It has none.")},
     {"release_on_behalf_of", CTRIO_KEYWORDS(limiter_release_for),
      PyDoc_STR("release_on_behalf_of($self, /, borrower)\n--\n\n"
                "Give back the token of a borrower.\n\n"
+               "No checkpoint; any task may do it.\n\n"
+               "Args:\n    borrower: Who was given to `acquire_on_behalf_of`.\n\n"
                "Raises:\n    RuntimeError: It has none.")},
     {"statistics", limiter_statistics, METH_NOARGS,
-     PyDoc_STR("statistics($self, /)\n--\n\nReturn a CapacityLimiterStatistics.")},
+     PyDoc_STR("statistics($self, /)\n--\n\nReturn a `trio.CapacityLimiterStatistics`.")},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef limiter_getset[] = {
     CTRIO_GET_DICT,
     {"total_tokens", get_total, set_total,
-     PyDoc_STR("How many tokens there are. Can be changed: more are lent at once to tasks\n"
-               "that wait; fewer are in effect when enough have come back."),
+     PyDoc_STR("How many tokens there are. May be changed.\n\n"
+               "More are lent at once to tasks that wait; fewer are in effect when enough have\n"
+               "come back."),
      NULL},
     {"borrowed_tokens", get_borrowed, NULL, PyDoc_STR("How many of them are lent."), NULL},
     {"available_tokens", get_available, NULL, PyDoc_STR("How many are left to lend."), NULL},

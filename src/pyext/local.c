@@ -315,10 +315,14 @@ static PyMethodDef var_methods[] = {
                "Raises:\n    LookupError: There is neither value nor default.")},
     {"set", CTRIO_KEYWORDS(var_set),
      PyDoc_STR("set($self, /, value)\n--\n\n"
-               "Give it a value in this run, and return a token for reset().")},
+               "Give it a value in this run.\n\n"
+               "Args:\n    value: The value.\n\n"
+               "Returns:\n    A token, for `reset`.")},
     {"reset", CTRIO_KEYWORDS(var_reset),
      PyDoc_STR("reset($self, /, token)\n--\n\n"
-               "Take a set() back: the value is again what it was before.")},
+               "Take a `set` back: the value is again what it was before.\n\n"
+               "Args:\n    token: What that `set` has returned.\n\n"
+               "Raises:\n    ValueError: It is another variable's, or was used already.")},
     {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, NULL},
     {NULL, NULL, 0, NULL},
 };

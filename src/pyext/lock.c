@@ -218,11 +218,15 @@ static PyMethodDef lock_methods[] = {
      PyDoc_STR("locked($self, /)\n--\n\nTell whether a task holds it.")},
     {"acquire_nowait", lock_acquire_nowait, METH_NOARGS,
      PyDoc_STR("acquire_nowait($self, /)\n--\n\n"
-               "Take it if it is free, else raise WouldBlock.")},
+               "Take the lock if it is free; no checkpoint.\n\n"
+               "Raises:\n    trio.WouldBlock: A task holds it.\n"
+               "    RuntimeError: This task holds it already.")},
     {"release", lock_release, METH_NOARGS,
-     PyDoc_STR("release($self, /)\n--\n\nHand it to the task that has waited longest.")},
+     PyDoc_STR("release($self, /)\n--\n\nHand the lock to the task that has waited longest.\n\n"
+               "No checkpoint. That task has it from now on, before it runs.\n\n"
+               "Raises:\n    RuntimeError: This task does not hold it.")},
     {"statistics", lock_statistics, METH_NOARGS,
-     PyDoc_STR("statistics($self, /)\n--\n\nReturn a LockStatistics.")},
+     PyDoc_STR("statistics($self, /)\n--\n\nReturn a `trio.LockStatistics`.")},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef lock_getset[] = {

@@ -323,22 +323,27 @@ static PyMethodDef lot_methods[] = {
     {"unpark", CTRIO_KEYWORDS(lot_unpark),
      PyDoc_STR("unpark($self, /, *, count=1)\n--\n\n"
                "Wake the tasks that have waited longest, and return them.\n\n"
-               "Args:\n    count: How many, at most; math.inf for all.")},
+               "No checkpoint. They are out of the lot at once, and run a little later.\n\n"
+               "Args:\n    count: How many, at most; `math.inf` for all.")},
     {"unpark_all", lot_unpark_all, METH_NOARGS,
-     PyDoc_STR("unpark_all($self, /)\n--\n\nWake every task, and return them.")},
+     PyDoc_STR("unpark_all($self, /)\n--\n\nWake every task, and return them in order.")},
     {"repark", CTRIO_KEYWORDS(lot_repark),
-     PyDoc_STR("repark($self, /, new_lot, *, count=1)\n--\n\n"
-               "Let tasks wait in another lot from now on, behind those that do already.\n\n"
-               "Args:\n    new_lot: The other lot.\n    count: How many, at most.")},
+     PyDoc_STR(
+         "repark($self, /, new_lot, *, count=1)\n--\n\n"
+         "Let tasks wait in another lot from now on, behind those that do already.\n\n"
+         "Those that have waited longest are moved first; none of them runs.\n\n"
+         "Args:\n    new_lot: The other lot.\n    count: How many, at most; `math.inf` for all.")},
     {"repark_all", CTRIO_KEYWORDS(lot_repark_all),
      PyDoc_STR("repark_all($self, /, new_lot)\n--\n\n"
-               "Let every task wait in another lot from now on.")},
+               "Let every task wait in another lot from now on.\n\n"
+               "Args:\n    new_lot: The other lot.")},
     {"break_lot", CTRIO_KEYWORDS(lot_break_lot),
      PyDoc_STR("break_lot($self, /, task=None)\n--\n\n"
-               "Make everybody's park() raise BrokenResourceError, now and in future.\n\n"
+               "Have everybody's `park` raise an error, now and in future.\n\n"
+               "The error is a `trio.BrokenResourceError` that names the task.\n\n"
                "Args:\n    task: In whose name; the current task's if None.")},
     {"statistics", lot_statistics, METH_NOARGS,
-     PyDoc_STR("statistics($self, /)\n--\n\nReturn a ParkingLotStatistics.")},
+     PyDoc_STR("statistics($self, /)\n--\n\nReturn a `trio.lowlevel.ParkingLotStatistics`.")},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef lot_getset[] = {
@@ -354,7 +359,7 @@ static PyMemberDef lot_members[] = {
 PyDoc_STRVAR(lot_doc,
              "ParkingLot()\n--\n\n"
              "A queue in which tasks sleep until they are woken, first come first served.\n\n"
-             "What locks and the like are made of.  Its length is how many are in it.");
+             "What locks and the like are made of. Its length is how many are in it.");
 static PyType_Slot lot_slots[] = {
     {Py_tp_hash, ctrio__hash_by_serial},
     {Py_tp_doc, (void *)lot_doc},

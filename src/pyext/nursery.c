@@ -194,15 +194,21 @@ static void nursery_dealloc(PyObject *self)
 static PyMethodDef nursery_methods[] = {
     {"start_soon", (PyCFunction)(void (*)(void))nursery_start_soon, METH_FASTCALL | METH_KEYWORDS,
      "start_soon($self, /, async_fn, *args, name=None)\n--\n\n"
-     "Start a child task that runs ``await async_fn(*args)``; it first runs a little later.\n\n"
-     "Args:\n    async_fn: An async function.\n    args: Its positional arguments.\n"
-     "    name: For debugging; by default the function's.\n\n"
-     "Raises:\n    RuntimeError: If the nursery is closed."},
+     "Start a child task that runs ``await async_fn(*args)``.\n\n"
+     "No checkpoint: the task first runs a little later. What it returns is dropped; what it\n"
+     "raises cancels the nursery, and comes out where the nursery's block ends.\n\n"
+     "Args:\n    async_fn: An async function, not called yet.\n"
+     "    args: Its positional arguments; `functools.partial` for others.\n"
+     "    name: What the task is called, for debugging; by default as the function.\n\n"
+     "Raises:\n    RuntimeError: The nursery is closed.\n"
+     "    TypeError: It is no async function."},
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef nursery_getset[] = {
-    {"child_tasks", get_child_tasks, NULL, "The children still running, a frozenset.", NULL},
+    {"child_tasks", get_child_tasks, NULL, "The children that are still running, as a frozenset.",
+     NULL},
     {"parent_task", get_parent_task, NULL, "The task that opened the nursery.", NULL},
-    {"cancel_scope", get_cancel_scope, NULL, "The scope around all the children.", NULL},
+    {"cancel_scope", get_cancel_scope, NULL,
+     "The cancel scope around the block and all the children.", NULL},
     {"_closed", get_closed, NULL, NULL, NULL},
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, NULL, NULL},
     {NULL, NULL, NULL, NULL, NULL}};
@@ -213,14 +219,15 @@ static PyMemberDef nursery_members[] = {
     {NULL, 0, 0, 0, NULL}};
 static const char nursery_doc[] =
     "Nursery(*args, **kwargs)\n--\n\n"
-    "What child tasks live in; see `trio.open_nursery`.\n\n"
-    "Attributes:\n    cancel_scope: The scope around all the children.";
+    "What child tasks are started in; `open_nursery` makes it.\n\n"
+    "It may be handed to others, who then start tasks in it. It is closed when its block has\n"
+    "ended and the last child has gone.";
 static PyType_Slot nursery_slots[] = {
-    {Py_tp_hash, ctrio__hash_by_serial}, {Py_tp_doc, (void *)nursery_doc},
-    {Py_tp_new, ctrio__no_constructor},  {Py_tp_methods, nursery_methods},
-    {Py_tp_getset, nursery_getset},      {Py_tp_members, nursery_members},
-    {Py_tp_traverse, nursery_traverse},  {Py_tp_clear, nursery_clear},
-    {Py_tp_dealloc, nursery_dealloc},    {0, NULL}};
+    {Py_tp_doc, (void *)nursery_doc},   {Py_tp_hash, ctrio__hash_by_serial},
+    {Py_tp_new, ctrio__no_constructor}, {Py_tp_methods, nursery_methods},
+    {Py_tp_getset, nursery_getset},     {Py_tp_members, nursery_members},
+    {Py_tp_traverse, nursery_traverse}, {Py_tp_clear, nursery_clear},
+    {Py_tp_dealloc, nursery_dealloc},   {0, NULL}};
 static PyType_Spec nursery_spec = {.name = "trio.Nursery",
                                    .basicsize = sizeof(struct ctrio__py_nursery),
                                    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
@@ -418,10 +425,13 @@ static const struct ctrio__sync manager_sync[] = {
 static PyMethodDef functions[] = {
     {"open_nursery", (PyCFunction)(void (*)(void))open_nursery, METH_FASTCALL | METH_KEYWORDS,
      "open_nursery($module, /, strict_exception_groups=None)\n--\n\n"
-     "An async context manager whose block may start child tasks.\n\n"
-     "Leaving the block waits for all of them; the first failure cancels the others, and all\n"
-     "failures come out as one exception group.\n\n"
-     "Args:\n    strict_exception_groups: False lets a single failure come out bare (deprecated)."},
+     "Return an async context manager whose block may start child tasks.\n\n"
+     "``async with open_nursery() as nursery:`` gives a `Nursery`. Leaving the block waits for\n"
+     "all children; the first failure, of the block or a child, cancels all the others, and all\n"
+     "failures come out as one exception group. Entering is no checkpoint; leaving lets other\n"
+     "tasks run.\n\n"
+     "Args:\n    strict_exception_groups: False lets a single failure come out bare\n"
+     "        (deprecated); None is what `run` was told."},
     {NULL, NULL, 0, NULL}};
 
 int ctrio__exec_nursery(PyObject *module, struct ctrio__state *state)

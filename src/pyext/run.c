@@ -571,13 +571,18 @@ static PyMethodDef functions[] = {
      "run($module, /, async_fn, *args, clock=None, instruments=(),\n"
      "    restrict_keyboard_interrupt_to_checkpoints=False, strict_exception_groups=True)\n--\n\n"
      "Run ``await async_fn(*args)`` with everything it starts, and return its result.\n\n"
-     "Args:\n    clock: A trio.abc.Clock; by default the system's.\n"
-     "    instruments: trio.abc.Instrument objects.\n"
+     "It returns when the last task has ended.\n\n"
+     "Args:\n    async_fn: An async function, not called yet: the main task.\n"
+     "    args: Its positional arguments.\n"
+     "    clock: A `trio.abc.Clock`; by default the system's, in real seconds.\n"
+     "    instruments: See `trio.abc.Instrument`.\n"
      "    restrict_keyboard_interrupt_to_checkpoints: Raise KeyboardInterrupt only where\n"
      "        Cancelled could be raised.\n"
      "    strict_exception_groups: False lets single failures come out bare (deprecated).\n\n"
-     "Raises:\n    trio.TrioInternalError: If the machinery itself broke.\n"
-     "    BaseException: What async_fn raised."},
+     "Returns:\n    What the function returns.\n\n"
+     "Raises:\n    RuntimeError: This thread is inside a run already.\n"
+     "    trio.TrioInternalError: The machinery itself broke.\n"
+     "    BaseException: What the function raised."},
     {NULL, NULL, 0, NULL}};
 
 int ctrio__exec_run(PyObject *module, struct ctrio__state *state)

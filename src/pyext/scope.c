@@ -378,16 +378,21 @@ static PyMethodDef scope_methods[] = {
     {"cancel", (PyCFunction)(void (*)(void))scope_cancel, METH_FASTCALL | METH_KEYWORDS,
      "cancel($self, /, reason=None)\n--\n\n"
      "Cancel everything inside this scope, now and until it is exited.\n\n"
-     "Idempotent. ``reason`` is shown by the Cancelled exceptions that result."},
+     "Tasks inside get `trio.Cancelled` where they wait, and at every checkpoint from now on.\n"
+     "Cancelling again does nothing; a scope not yet entered is cancelled when it is.\n"
+     "No checkpoint.\n\n"
+     "Args:\n    reason: In words; each of the Cancelled exceptions has it. The first call's\n"
+     "        counts."},
     {NULL, NULL, 0, NULL}};
 static PyGetSetDef scope_getset[] = {
     {"deadline", get_deadline, set_deadline,
-     "Absolute time, on the run's clock, at which the scope is cancelled.", NULL},
+     "When the scope is cancelled: a time on the run's clock, in seconds. May be changed.", NULL},
     {"relative_deadline", get_relative, set_relative,
-     "Seconds left until the deadline; before entering, from the entry on.", NULL},
+     "Seconds left until the deadline; before entering, from the entry on. May be changed.", NULL},
     {"is_relative", get_is_relative, NULL,
      "Whether the deadline counts from the entry; None once entered.", NULL},
-    {"shield", get_shield, set_shield, "Whether outer cancellations stop at this scope.", NULL},
+    {"shield", get_shield, set_shield,
+     "Whether outer cancellations stop at this scope. May be changed.", NULL},
     {"cancel_called", get_cancel_called, NULL,
      "Whether cancellation was asked for, by cancel() or by the deadline.", NULL},
     {"cancelled_caught", get_cancelled_caught, NULL,
@@ -400,6 +405,8 @@ static PyMemberDef scope_members[] = {
 static const char scope_doc[] =
     "CancelScope(*, relative_deadline=1e999, deadline=1e999, shield=False)\n--\n\n"
     "A block of code that can be cancelled as a whole: ``with CancelScope() as scope:``.\n\n"
+    "Leaving the block catches the `trio.Cancelled` that the scope itself has caused, and no\n"
+    "other; `cancelled_caught` tells. A scope is good for one block.\n\n"
     "Args:\n    relative_deadline: Seconds from the entry of the block to its cancellation.\n"
     "    deadline: The same as an absolute time on the run's clock.\n"
     "    shield: Keep outer cancellations out.\n\n"

@@ -174,13 +174,15 @@ static const struct ctrio__async semaphore_async[] = {
 static PyMethodDef semaphore_methods[] = {
     {"acquire_nowait", semaphore_acquire_nowait, METH_NOARGS,
      PyDoc_STR("acquire_nowait($self, /)\n--\n\n"
-               "Count down, or raise WouldBlock if the value is zero.")},
+               "Count down if the number is above zero; no checkpoint.\n\n"
+               "Raises:\n    trio.WouldBlock: It is zero.")},
     {"release", semaphore_release, METH_NOARGS,
      PyDoc_STR("release($self, /)\n--\n\n"
                "Wake the task that has waited longest, or count up.\n\n"
+               "No checkpoint.\n\n"
                "Raises:\n    ValueError: The value would exceed max_value.")},
     {"statistics", semaphore_statistics, METH_NOARGS,
-     PyDoc_STR("statistics($self, /)\n--\n\nReturn a ParkingLotStatistics.")},
+     PyDoc_STR("statistics($self, /)\n--\n\nReturn a `trio.lowlevel.ParkingLotStatistics`.")},
     {NULL, NULL, 0, NULL},
 };
 static PyGetSetDef semaphore_getset[] = {
@@ -200,7 +202,9 @@ PyDoc_STRVAR(semaphore_doc,
              "A number that release() counts up and acquire() counts down, waiting at zero.\n\n"
              "Args:\n"
              "    initial_value: The number at first.\n"
-             "    max_value: What it may not exceed, if anything.");
+             "    max_value: What it may not exceed, if anything.\n\n"
+             "Raises:\n    TypeError: One of them is no int.\n"
+             "    ValueError: The number is negative, or exceeds the maximum.");
 static PyType_Slot semaphore_slots[] = {
     {Py_tp_hash, ctrio__hash_by_serial},
     {Py_tp_doc, (void *)semaphore_doc},

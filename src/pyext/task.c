@@ -441,18 +441,20 @@ struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObjec
 static PyMethodDef task_methods[] = {
     {"iter_await_frames", iter_await_frames, METH_NOARGS,
      "iter_await_frames($self, /)\n--\n\n"
-     "Iterate over (frame, line number) of what the task is waiting in, outermost first."},
+     "Go down the chain of what the task is waiting in.\n\n"
+     "Yields:\n    Each frame and its current line, outermost first."},
     {NULL, NULL, 0, NULL}};
-#define FIELD(name) {name, get_field, set_field, NULL, (void *)name}
+#define FIELD(name, doc) {name, get_field, set_field, doc, (void *)name}
 static PyGetSetDef task_getset[] = {
-    {"name", get_name, set_field, "The task's name, for people.", (void *)"name"},
-    FIELD("coro"),
-    FIELD("context"),
-    FIELD("custom_sleep_data"),
+    {"name", get_name, set_field, "The name of the task, for people. May be changed.",
+     (void *)"name"},
+    FIELD("coro", "The coroutine that the task runs."),
+    FIELD("context", "The context variables that the task runs with."),
+    FIELD("custom_sleep_data", "Free to be used by whoever lets the task sleep; else None."),
     {"parent_nursery", get_parent_nursery, NULL, "The nursery the task is in, or None.", NULL},
     {"_parent_nursery", get_parent_nursery, NULL, NULL, NULL},
     {"eventual_parent_nursery", get_eventual_nursery, NULL,
-     "Where the task will be once it has called started(), or None.", NULL},
+     "The nursery the task will be in once it has called `started`, or None.", NULL},
     {"child_nurseries", get_child_nurseries, NULL, "Its open nurseries, outermost first.", NULL},
     {"_child_nurseries", get_child_nurseries, NULL, NULL, NULL},
     {"_cancel_status", get_scope, NULL, NULL, NULL},
@@ -465,8 +467,11 @@ static PyGetSetDef task_getset[] = {
 static PyMemberDef task_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(struct ctrio__py_task, weakrefs), READONLY, NULL},
     {NULL, 0, 0, 0, NULL}};
-PyDoc_STRVAR(task_doc, "Task(*args, **kwargs)\n--\n\n"
-                       "A call of an async function, and all that it awaits.");
+static const char task_doc[] =
+    "Task(*args, **kwargs)\n--\n\n"
+    "A concurrent strand of a run: a coroutine, and what the run knows of it.\n\n"
+    "Tasks are made by starting something in a nursery. Whoever has one can look at it; there\n"
+    "is no way to cancel or to join a single task.";
 static PyType_Slot task_slots[] = {{Py_tp_doc, (void *)task_doc},
                                    {Py_tp_new, task_new},
                                    {Py_tp_methods, task_methods},

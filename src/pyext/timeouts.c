@@ -135,13 +135,30 @@ static PyObject *fail_after(PyObject *module, PyObject *args, PyObject *kwargs)
     {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
 static PyMethodDef functions[] = {
     FUNCTION(move_on_at, "move_on_at($module, /, deadline, *, shield=False)\n--\n\n"
-                         "A cancel scope with this absolute deadline."),
+                         "Return a cancel scope with a deadline; no error when it passes.\n\n"
+                         "Args:\n    deadline: A time on the run's clock, in seconds: see\n"
+                         "        `current_time`.\n"
+                         "    shield: Keep outer cancellations out.\n\n"
+                         "Raises:\n    ValueError: The deadline is NaN."),
     FUNCTION(move_on_after, "move_on_after($module, /, seconds, *, shield=False)\n--\n\n"
-                            "A cancel scope whose deadline is ``seconds`` after it is entered."),
+                            "Return a cancel scope with a time limit; no error when it is up.\n\n"
+                            "Args:\n    seconds: The limit, counted from where the block is\n"
+                            "        entered.\n"
+                            "    shield: Keep outer cancellations out.\n\n"
+                            "Raises:\n    ValueError: The limit is negative or NaN."),
     FUNCTION(fail_at, "fail_at($module, /, deadline, *, shield=False)\n--\n\n"
-                      "As move_on_at(), but raises trio.TooSlowError when the deadline passes."),
+                      "As `move_on_at`, but with an error when the deadline passes.\n\n"
+                      "Args:\n    deadline: A time on the run's clock, in seconds.\n"
+                      "    shield: Keep outer cancellations out.\n\n"
+                      "Raises:\n    trio.TooSlowError: The block was cancelled by its deadline.\n"
+                      "    ValueError: The deadline is NaN."),
     FUNCTION(fail_after, "fail_after($module, /, seconds, *, shield=False)\n--\n\n"
-                         "As move_on_after(), but raises trio.TooSlowError when time is up."),
+                         "As `move_on_after`, but with an error when time is up.\n\n"
+                         "Args:\n    seconds: The limit, counted from where the block is\n"
+                         "        entered.\n"
+                         "    shield: Keep outer cancellations out.\n\n"
+                         "Raises:\n    trio.TooSlowError: The block was cancelled by its limit.\n"
+                         "    ValueError: The limit is negative or NaN."),
     {NULL, NULL, 0, NULL}};
 
 int ctrio__exec_timeouts(PyObject *module, struct ctrio__state *state)

@@ -209,8 +209,16 @@ static void token_dealloc(PyObject *self)
 static const char run_sync_soon_doc[] =
     "run_sync_soon($self, /, sync_fn, *args, idempotent=False)\n--\n\n"
     "Have ``sync_fn(*args)`` called in the run soon; from any thread or signal handler.\n\n"
-    "Args:\n    idempotent: Drop the call if an equal one waits already.\n\n"
-    "Raises:\n    trio.RunFinishedError: If the run is over. A call accepted is made.";
+    "Calls are made in the order in which they come (idempotent ones apart), by a task of the\n"
+    "run itself. One that raises breaks the run. What was accepted is called, even if the run\n"
+    "is ending.\n\n"
+    "Args:\n    sync_fn: A function; it must not take time.\n    args: Its arguments.\n"
+    "    idempotent: Drop the call if an equal one waits already.\n\n"
+    "Raises:\n    trio.RunFinishedError: The run is over.";
+static const char token_doc[] =
+    "TrioToken(*args, **kwargs)\n--\n\n"
+    "What other threads reach a run by; `current_trio_token` returns it.\n\n"
+    "There is one for each run. It may outlive the run, and then refuses calls.";
 #define RUN_SYNC_SOON                                                                              \
     {"run_sync_soon", (PyCFunction)(void (*)(void))token_run_sync_soon,                            \
      METH_VARARGS | METH_KEYWORDS, run_sync_soon_doc}
@@ -228,10 +236,8 @@ static PyMemberDef token_members[] = {
     {                                                                                              \
         Py_tp_dealloc, token_dealloc                                                               \
     }
-PyDoc_STRVAR(token_doc, "TrioToken(*args, **kwargs)\n--\n\n"
-                        "A run, as other threads know it; `current_trio_token` gives it.");
 static PyType_Slot token_slots[] = {
-    COMMON_SLOTS, {Py_tp_doc, (void *)token_doc}, {Py_tp_methods, token_methods}, {0, NULL}};
+    {Py_tp_doc, (void *)token_doc}, COMMON_SLOTS, {Py_tp_methods, token_methods}, {0, NULL}};
 static PyType_Slot queue_slots[] = {COMMON_SLOTS, {Py_tp_methods, queue_methods}, {0, NULL}};
 static PyType_Spec token_spec = {.name = "trio.lowlevel.TrioToken",
                                  .basicsize = sizeof(struct token),

@@ -297,9 +297,10 @@ static const struct ctrio__async functions[] = {{.qualname = "wait_task_reschedu
 static PyMethodDef methods[] = {
     {"reschedule", (PyCFunction)(void (*)(void))reschedule, METH_FASTCALL | METH_KEYWORDS,
      "reschedule($module, /, task, next_send=None)\n--\n\n"
-     "Wake a task that waits in wait_task_rescheduled().\n\n"
-     "Args:\n    task: The task.\n    next_send: An outcome.Value or outcome.Error: what the wait\n"
-     "        returns or raises; by default it returns None."},
+     "Wake a task that waits in `wait_task_rescheduled`.\n\n"
+     "It runs a little later, and is not cancelled before. To be done once for each wait.\n\n"
+     "Args:\n    task: The task.\n    next_send: An `outcome.Value` or `outcome.Error`: what the\n"
+     "        wait returns or raises; by default it returns None."},
     {NULL, NULL, 0, NULL}};
 
 int ctrio__exec_traps(PyObject *module, struct ctrio__state *state)

@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from types import ModuleType, new_class
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,41 @@ def test_classes_are_final_or_meant_to_be_inherited_from(suffix: str) -> None:
             continue
         with pytest.raises(TypeError):
             new_class("Sub", (value,))
+
+
+GENERIC = [
+    ctrio.MemoryReceiveChannel,
+    ctrio.MemorySendChannel,
+    ctrio.TaskStatus,
+    ctrio.abc.Channel,
+    ctrio.abc.Listener,
+    ctrio.abc.ReceiveChannel,
+    ctrio.abc.SendChannel,
+    ctrio.lowlevel.RunVar,
+    ctrio.lowlevel.RunVarToken,
+    ctrio.lowlevel.UnboundedQueue,
+    ctrio.open_memory_channel,
+]
+
+
+@pytest.mark.parametrize("cls", GENERIC, ids=lambda cls: cls.__name__)
+def test_what_is_generic_for_type_checkers_is_so_at_run_time(cls: Any) -> None:
+    assert cls[int].__origin__ is cls
+    assert cls[int].__args__ == (int,)
+
+
+def test_what_is_made_through_a_type_argument_is_the_same() -> None:
+    send, _ = ctrio.open_memory_channel[int](1)
+    assert type(send) is ctrio.MemorySendChannel
+    assert type(ctrio.lowlevel.RunVar[int]("name")) is ctrio.lowlevel.RunVar
+    staples = ctrio.StapledStream[ctrio.SocketStream, ctrio.SocketStream]
+    assert staples.__origin__ is ctrio.StapledStream
+
+
+@pytest.mark.parametrize("cls", [ctrio.Event, ctrio.Nursery, ctrio.CancelScope])
+def test_what_is_not_generic_refuses_type_arguments(cls: Any) -> None:
+    with pytest.raises(TypeError):
+        cls[int]
 
 
 def test_versions() -> None:

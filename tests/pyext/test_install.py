@@ -172,6 +172,7 @@ def test_the_exit_status_is_the_program_s(tmp_path: Path) -> None:
     [
         ([], "usage: python -m ctrio"),
         (["-m"], "usage: python -m ctrio"),
+        (["--stubs"], "usage: python -m ctrio"),
         (["--verbose"], "usage: python -m ctrio"),
         (["nowhere.py"], "ctrio: can't open 'nowhere.py': no such file"),
         (["-m", "no.where"], "ctrio: no module named 'no.where'"),

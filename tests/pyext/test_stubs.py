@@ -95,7 +95,7 @@ def test_a_bound_method_has_no_self_in_its_signature() -> None:
 def test_help_has_something_to_say() -> None:
     text = pydoc.render_doc(ctrio.sleep, renderer=pydoc.plaintext)
     assert "async sleep(seconds: float) -> None" in text.replace("'", "")
-    assert "Sleep." in text
+    assert "Sleep, while other tasks run." in text
 
 
 def test_a_mock_made_after_it_is_async() -> None:

@@ -14,17 +14,11 @@ from .._util import final
 class MockClock(Clock):
     """A clock that stands still, goes at any speed, or jumps.
 
+    It begins at 0.
+
     Args:
         rate: Its seconds for each real second; see `rate`.
-        autojump_threshold: See `autojump_threshold`.
-
-    Attributes:
-        rate: How fast it goes, 0 being still. May be changed at any time.
-        autojump_threshold: When every task has been waiting for so many real
-            seconds, the clock jumps to the next deadline, unless somebody is in
-            `wait_all_tasks_blocked`. 0 jumps at once. A task that waits for a thread
-            or for the outside world counts as waiting: make the threshold longer
-            than that takes. May be changed at any time.
+        autojump_threshold: When it is to jump; see `autojump_threshold`.
     """
 
     def __init__(self, rate: float = 0.0, autojump_threshold: float = inf) -> None:
@@ -44,6 +38,7 @@ class MockClock(Clock):
 
     @property
     def rate(self) -> float:
+        """How fast it goes, 0 being still. May be changed at any time."""
         return self._rate
 
     @rate.setter
@@ -57,6 +52,13 @@ class MockClock(Clock):
 
     @property
     def autojump_threshold(self) -> float:
+        """After how many real seconds in which every task waits it jumps.
+
+        It jumps to the next deadline, unless somebody is in `wait_all_tasks_blocked`.
+        0 jumps at once, inf never. A task that waits for a thread or for the outside
+        world counts as waiting: make the threshold longer than that takes. May be
+        changed at any time.
+        """
         return self._autojump_threshold
 
     @autojump_threshold.setter
@@ -88,11 +90,15 @@ class MockClock(Clock):
         self._tell_runner()
 
     def current_time(self) -> float:
-        """Return the time by this clock."""
+        """Return the time by this clock, in seconds."""
         return self._at(self._real_clock())
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
-        """Tell how many real seconds it is until a deadline."""
+        """Tell how many real seconds it is until a deadline.
+
+        Args:
+            deadline: A time by this clock.
+        """
         left = deadline - self.current_time()
         if left <= 0:
             return 0
@@ -104,7 +110,7 @@ class MockClock(Clock):
         """Put the clock forward.
 
         Args:
-            seconds: By how much.
+            seconds: By how much. What is due then runs a little later.
 
         Raises:
             ValueError: It is negative.

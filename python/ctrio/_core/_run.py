@@ -12,7 +12,7 @@ from contextvars import copy_context as copy_context
 from gc import get_referents
 
 from .. import _ctrio
-from .._abc import Clock, Generic
+from .._abc import Clock
 from .._ctrio import (
     GLOBAL_RUN_CONTEXT as GLOBAL_RUN_CONTEXT,
     CancelScope as CancelScope,
@@ -45,20 +45,21 @@ from .._ctrio import (
     wait_readable as wait_readable,
     wait_writable as wait_writable,
 )
-from .._util import TYPE_CHECKING, final, import_later
+from .._util import TYPE_CHECKING, final, import_later, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
-    from typing import Any
+    from typing import Any, Protocol
 
-    from typing_extensions import Self, TypeVar
+    from typing_extensions import TypeVar
 
     from .._statistics import RunStatistics as RunStatistics
 
     StatusT_contra = TypeVar("StatusT_contra", contravariant=True, default=None)
-    BaseExcT = TypeVar("BaseExcT", bound=BaseException)
 else:
+    from .._abc import Generic as Protocol
+
     StatusT_contra = object
     __getattr__, __dir__ = import_later(
         __name__, {"RunStatistics": "ctrio._statistics"}
@@ -156,30 +157,49 @@ class TheIOManager(IOManagerBase, metaclass=_ToldWhenPatched):
     """What waits for I/O; its methods may be replaced, on the class."""
 
 
-class TaskStatus(Generic[StatusT_contra]):
-    """What a task gets as `task_status` from `Nursery.start`."""
+class TaskStatus(Protocol[StatusT_contra]):
+    """What a task gets as `task_status` from `Nursery.start`.
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
-        """Refuse to make one of this class itself: it is a protocol, in Trio.
+    `TaskStatus[int]` promises an int. It need not be inherited from: anything with such
+    a `started` will do.
+    """
 
-        Raises:
-            TypeError: Somebody tries.
-        """
-        if cls is TaskStatus:
-            raise TypeError("Protocols cannot be instantiated")
-        return super().__new__(cls)
+    if not TYPE_CHECKING:  # Type checkers know it of a protocol.
 
-    def started(self, value: Any = None) -> None:
-        """Tell that the task is ready.
+        def __new__(cls, *args, **kwargs):
+            """Refuse to make one of this class itself: it is a protocol, in Trio.
+
+            Raises:
+                TypeError: Somebody tries.
+            """
+            if cls is TaskStatus:
+                raise TypeError("Protocols cannot be instantiated")
+            return super().__new__(cls)
+
+    @overload
+    def started(self: TaskStatus[None]) -> None: ...
+
+    @overload
+    def started(self, value: StatusT_contra) -> None: ...
+
+    def started(self, value: StatusT_contra | None = None) -> None:
+        """Tell that the task is ready: `Nursery.start` returns, and the task goes on.
+
+        To be called once. No checkpoint.
 
         Args:
             value: What `Nursery.start` is to return.
+
+        Raises:
+            RuntimeError: It was called already.
         """
         raise NotImplementedError
 
 
 @final
 class _TaskStatusIgnored(TaskStatus[object]):
+    """The default for `task_status`, of tasks that `start_soon` may start as well."""
+
     def __repr__(self) -> str:
         return "TASK_STATUS_IGNORED"
 

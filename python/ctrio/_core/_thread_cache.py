@@ -189,7 +189,7 @@ def start_thread_soon(
     deliver: Callable[[Outcome[RetT]], object],
     name: str | None = None,
 ) -> None:
-    """Run `deliver(outcome.capture(fn))` in a worker thread; from any thread.
+    """Have a worker thread do something and hand over the outcome; from any thread.
 
     Threads are used again, so neither function may leave anything behind in a
     `threading.local` or the like. They are daemon threads: if `fn` has to complete,

@@ -56,7 +56,11 @@ class UnboundedQueue(Generic[T]):
 
     @_ctrio.enable_ki_protection
     def put_nowait(self, obj: T) -> None:
-        """Put an object into the queue."""
+        """Put an object into the queue; no checkpoint.
+
+        Args:
+            obj: The object.
+        """
         if not self._data:
             assert not self._can_get
             if self._lot:
@@ -81,7 +85,10 @@ class UnboundedQueue(Generic[T]):
         return self._take_all()
 
     async def get_batch(self) -> list[T]:
-        """Wait until there are items, and return all of them, in order."""
+        """Wait until there are items, and return all of them, in order.
+
+        A checkpoint; cancelled, it has taken none.
+        """
         await _ctrio.checkpoint_if_cancelled()
         if not self._can_get:
             await self._lot.park()

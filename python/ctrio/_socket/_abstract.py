@@ -36,7 +36,7 @@ class SocketType:
             )
 
     def detach(self) -> int:
-        """Give the descriptor away; the socket is closed then."""
+        """Return the descriptor and give it away; the socket is closed then."""
         raise NotImplementedError
 
     def fileno(self) -> int:
@@ -52,7 +52,7 @@ class SocketType:
         raise NotImplementedError
 
     @overload
-    def getsockopt(self, level: int, optname: int) -> int: ...
+    def getsockopt(self, level: int, optname: int, buflen: None = None) -> int: ...
 
     @overload
     def getsockopt(self, level: int, optname: int, buflen: int) -> bytes: ...
@@ -60,11 +60,19 @@ class SocketType:
     def getsockopt(
         self, level: int, optname: int, buflen: int | None = None
     ) -> int | bytes:
-        """Return an option."""
+        """Return an option.
+
+        Args:
+            level: Whose option it is, `SOL_SOCKET` say.
+            optname: Which.
+            buflen: How many bytes it has; None if it is an int.
+        """
         raise NotImplementedError
 
     @overload
-    def setsockopt(self, level: int, optname: int, value: int | Buffer) -> None: ...
+    def setsockopt(
+        self, level: int, optname: int, value: int | Buffer, optlen: None = None
+    ) -> None: ...
 
     @overload
     def setsockopt(
@@ -78,11 +86,22 @@ class SocketType:
         value: int | Buffer | None,
         optlen: int | None = None,
     ) -> None:
-        """Set an option."""
+        """Set an option.
+
+        Args:
+            level: Whose option it is, `SOL_SOCKET` say.
+            optname: Which.
+            value: An int, or bytes; None for a zero of `optlen` bytes.
+            optlen: Only together with None.
+        """
         raise NotImplementedError
 
     def listen(self, backlog: int = DEFAULT_BACKLOG) -> None:
-        """Start to listen; `backlog` connections may wait to be accepted."""
+        """Start to listen.
+
+        Args:
+            backlog: How many connections may wait to be accepted.
+        """
         raise NotImplementedError
 
     def get_inheritable(self) -> bool:
@@ -90,13 +109,19 @@ class SocketType:
         raise NotImplementedError
 
     def set_inheritable(self, inheritable: bool) -> None:
-        """Choose whether child processes inherit it."""
+        """Choose whether child processes inherit it.
+
+        Args:
+            inheritable: Whether they do; by default they do not.
+        """
         raise NotImplementedError
 
     def __enter__(self) -> Self:
+        """Return the socket itself."""
         raise NotImplementedError
 
     def __exit__(self, *exc_info: object) -> None:
+        """Close the socket."""
         raise NotImplementedError
 
     @property
@@ -127,15 +152,23 @@ class SocketType:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Close it; tasks that wait for it get ClosedResourceError."""
+        """Close it; tasks that wait for it get `trio.ClosedResourceError`."""
         raise NotImplementedError
 
     async def bind(self, address: AddressFormat) -> None:
-        """Give it an address on this machine."""
+        """Give it an address on this machine; a checkpoint.
+
+        Args:
+            address: As for `socket.socket.bind`. A name in it is looked up.
+        """
         raise NotImplementedError
 
     def shutdown(self, flag: int) -> None:
-        """End sending, receiving or both."""
+        """End sending, receiving or both; no checkpoint.
+
+        Args:
+            flag: `SHUT_WR`, `SHUT_RD` or `SHUT_RDWR`.
+        """
         raise NotImplementedError
 
     def is_readable(self) -> bool:
@@ -143,53 +176,124 @@ class SocketType:
         raise NotImplementedError
 
     async def wait_writable(self) -> None:
-        """Wait until sending would not have to wait."""
+        """Wait until sending would not have to wait; a checkpoint."""
         raise NotImplementedError
 
     async def accept(self) -> tuple[SocketType, AddressFormat]:
-        """Wait for a connection; return it with the address of the other end."""
+        """Wait for a connection; return it with the address of the other end.
+
+        A checkpoint; cancelled, it has accepted none.
+        """
         raise NotImplementedError
 
     async def connect(self, address: AddressFormat) -> None:
-        """Connect to an address; if this is cancelled, the socket is closed."""
+        """Connect to an address; a checkpoint.
+
+        If this is cancelled, the socket is closed: nobody knows how far it came.
+
+        Args:
+            address: As for `socket.socket.connect`. A name in it is looked up.
+        """
         raise NotImplementedError
 
     def recv(self, buflen: int, flags: int = 0, /) -> Awaitable[bytes]:
-        """Receive some data."""
+        """Wait for data and return some; nothing is returned at the end only.
+
+        A checkpoint; cancelled, it has received nothing.
+
+        Args:
+            buflen: How much, at most.
+            flags: `MSG_...`.
+        """
         raise NotImplementedError
 
     def recv_into(
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> Awaitable[int]:
-        """Receive some data into a buffer; return how much."""
+        """Receive some data into a buffer; return how much.
+
+        A checkpoint; cancelled, it has received nothing.
+
+        Args:
+            buffer: Where to put it.
+            nbytes: How much, at most; 0 for as much as the buffer holds.
+            flags: `MSG_...`.
+        """
         raise NotImplementedError
 
     def recvfrom(
         self, bufsize: int, flags: int = 0, /
     ) -> Awaitable[tuple[bytes, AddressFormat]]:
-        """Receive some data; return where it is from as well."""
+        """Receive some data; return where it is from as well.
+
+        A checkpoint; cancelled, it has received nothing.
+
+        Args:
+            bufsize: How much, at most; the rest of a datagram is lost.
+            flags: `MSG_...`.
+        """
         raise NotImplementedError
 
     def recvfrom_into(
         self, buffer: Buffer, nbytes: int = 0, flags: int = 0
     ) -> Awaitable[tuple[int, AddressFormat]]:
-        """Receive some data into a buffer; return how much, and where it is from."""
+        """Receive some data into a buffer; return how much, and where it is from.
+
+        A checkpoint; cancelled, it has received nothing.
+
+        Args:
+            buffer: Where to put it.
+            nbytes: How much, at most; 0 for as much as the buffer holds.
+            flags: `MSG_...`.
+        """
         raise NotImplementedError
 
     def recvmsg(
         self, bufsize: int, ancbufsize: int = 0, flags: int = 0, /
     ) -> Awaitable[tuple[bytes, Ancillary, int, object]]:
-        """Receive some data with what the system has to say about it."""
+        """Receive some data with what the system has to say about it.
+
+        A checkpoint; cancelled, it has received nothing.
+
+        Args:
+            bufsize: How much data, at most.
+            ancbufsize: How many bytes of ancillary data, at most; see `CMSG_SPACE`.
+                What does not fit is lost.
+            flags: `MSG_...`.
+
+        Returns:
+            The data; a list of ancillary data, each with its level, its type and its
+            bytes; flags, which tell whether something was lost; where it is from.
+        """
         raise NotImplementedError
 
     def recvmsg_into(
         self, buffers: Iterable[Buffer], ancbufsize: int = 0, flags: int = 0, /
     ) -> Awaitable[tuple[int, Ancillary, int, object]]:
-        """Receive some data into buffers with what the system has to say about it."""
+        """Receive some data into buffers with what the system has to say about it.
+
+        A checkpoint; cancelled, it has received nothing.
+
+        Args:
+            buffers: They are filled one after the other.
+            ancbufsize: As for `recvmsg`.
+            flags: `MSG_...`.
+
+        Returns:
+            As `recvmsg`, but how much data there was instead of the data.
+        """
         raise NotImplementedError
 
     def send(self, data: Buffer, flags: int = 0, /) -> Awaitable[int]:
-        """Send some of the data; return how much."""
+        """Send some of the data; return how much.
+
+        A checkpoint; cancelled, it has sent nothing. `trio.SocketStream.send_all`
+        sends all of it.
+
+        Args:
+            data: The data.
+            flags: `MSG_...`.
+        """
         raise NotImplementedError
 
     @overload
@@ -203,7 +307,13 @@ class SocketType:
     ) -> int: ...
 
     async def sendto(self, *args: object) -> int:
-        """Send data to an address."""
+        """Send data to an address; return how much.
+
+        A checkpoint; cancelled, it has sent nothing.
+
+        Args:
+            args: The data; flags, if any; the address. A name in it is looked up.
+        """
         raise NotImplementedError
 
     async def sendmsg(
@@ -214,5 +324,14 @@ class SocketType:
         address: AddressFormat | None = None,
         /,
     ) -> int:
-        """Send data with something for the system."""
+        """Send data with something for the system; return how much.
+
+        A checkpoint; cancelled, it has sent nothing.
+
+        Args:
+            buffers: The data, which is sent as one.
+            ancdata: Ancillary data, each with its level, its type and its bytes.
+            flags: `MSG_...`.
+            address: Where to, if it is not connected. A name in it is looked up.
+        """
         raise NotImplementedError

@@ -63,7 +63,14 @@ class _try_sync:
 
 
 def encode_hostname(hostname: str) -> bytes:
-    """Return a host name as it is looked up: by IDNA 2008, as browsers do."""
+    """Return a host name as it is looked up: by IDNA 2008, as browsers do.
+
+    Args:
+        hostname: A name, or an address, which stays as it is.
+
+    Raises:
+        UnicodeError: It cannot be the name of a host.
+    """
     try:
         return hostname.encode("ascii")  # also an IPv6 address, which idna refuses
     except UnicodeEncodeError:
@@ -114,7 +121,20 @@ async def getaddrinfo(
 ) -> list[AddressInfo]:
     """Look up a host and a port, as `socket.getaddrinfo` does.
 
-    Names with other letters than ASCII's are encoded by IDNA 2008.
+    A checkpoint. What is numeric is not looked up; the rest takes a thread, which is
+    left alone if this is cancelled. Names with other letters than ASCII's are encoded
+    by IDNA 2008.
+
+    Args:
+        host: A name or an address; None for this machine.
+        port: A number, or the name of a service.
+        family: Only addresses of this family, if not 0.
+        type: Only for sockets of this type, if not 0.
+        proto: Only for this protocol, if not 0.
+        flags: `AI_...`.
+
+    Raises:
+        trio.socket.gaierror: There is no such host.
     """
     async with _try_sync(_is_not_numeric):
         return stdlib_socket.getaddrinfo(
@@ -140,7 +160,14 @@ async def getaddrinfo(
 
 
 async def getnameinfo(sockaddr: Address, flags: int) -> tuple[str, str]:
-    """Look up the name of an address, as `socket.getnameinfo` does."""
+    """Look up the name of an address, as `socket.getnameinfo` does.
+
+    A checkpoint. It takes a thread, which is left alone if this is cancelled.
+
+    Args:
+        sockaddr: Host and port, for IP version 6 perhaps flow and scope as well.
+        flags: `NI_...`.
+    """
     resolver = _resolver.get(None)
     if resolver is not None:
         return await resolver.getnameinfo(sockaddr, flags)
@@ -152,7 +179,13 @@ async def getnameinfo(sockaddr: Address, flags: int) -> tuple[str, str]:
 
 
 async def getprotobyname(name: str) -> int:
-    """Look up the number of a protocol, as `socket.getprotobyname` does."""
+    """Look up the number of a protocol, as `socket.getprotobyname` does.
+
+    A checkpoint. It takes a thread, which is left alone if this is cancelled.
+
+    Args:
+        name: "tcp", "udp", ...
+    """
     from .._threads import to_thread_run_sync
 
     return await to_thread_run_sync(

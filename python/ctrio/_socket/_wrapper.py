@@ -66,7 +66,7 @@ class _SocketType(SocketBase, SocketType):
         return self._sock.getsockname()
 
     @overload
-    def getsockopt(self, level: int, optname: int) -> int: ...
+    def getsockopt(self, level: int, optname: int, buflen: None = None) -> int: ...
 
     @overload
     def getsockopt(self, level: int, optname: int, buflen: int) -> bytes: ...
@@ -80,7 +80,9 @@ class _SocketType(SocketBase, SocketType):
         return self._sock.getsockopt(level, optname, buflen)
 
     @overload
-    def setsockopt(self, level: int, optname: int, value: int | Buffer) -> None: ...
+    def setsockopt(
+        self, level: int, optname: int, value: int | Buffer, optlen: None = None
+    ) -> None: ...
 
     @overload
     def setsockopt(
@@ -297,7 +299,15 @@ def fromfd(
     type: SocketKind | int = stdlib_socket.SOCK_STREAM,  # noqa: A002
     proto: int = 0,
 ) -> SocketType:
-    """Make a socket of a duplicate of a descriptor, as `socket.fromfd` does."""
+    """Make a socket of a duplicate of a descriptor, as `socket.fromfd` does.
+
+    Args:
+        fd: The descriptor; it stays open, and the caller's. On Linux it is the system
+            that is asked for the rest.
+        family: `AF_...`.
+        type: `SOCK_...`.
+        proto: By which protocol; 0 leaves it to the system.
+    """
     family, type, proto = _ask_system(family, type, proto, index(fd))  # noqa: A001
     return _SocketType(stdlib_socket.fromfd(fd, family, type, proto))
 
@@ -307,7 +317,13 @@ def socketpair(
     type: SocketKind | int = stdlib_socket.SOCK_STREAM,  # noqa: A002
     proto: int = 0,
 ) -> tuple[SocketType, SocketType]:
-    """Make two connected sockets, as `socket.socketpair` does."""
+    """Make two connected sockets, as `socket.socketpair` does.
+
+    Args:
+        family: `AF_...`; by default `AF_UNIX` where it exists.
+        type: `SOCK_...`.
+        proto: By which protocol; 0 leaves it to the system.
+    """
     left, right = stdlib_socket.socketpair(family, type, proto)
     return _SocketType(left), _SocketType(right)
 
@@ -318,7 +334,15 @@ def socket(
     proto: int = 0,
     fileno: int | None = None,
 ) -> SocketType:
-    """Make a socket, as `socket.socket` does."""
+    """Make a socket, as `socket.socket` does.
+
+    Args:
+        family: `AF_...`.
+        type: `SOCK_...`.
+        proto: By which protocol; 0 leaves it to the system.
+        fileno: A descriptor to take over, instead of a new one. On Linux it is the
+            system that is asked for the rest.
+    """
     if fileno is not None:
         family, type, proto = _ask_system(family, type, proto, fileno)  # noqa: A001
     else:

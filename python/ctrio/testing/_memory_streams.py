@@ -101,7 +101,11 @@ class MemorySendStream(SendStream):
         self.close_hook = close_hook
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Keep the data, and call the hook."""
+        """Keep the data, and call the hook.
+
+        Args:
+            data: The data, which is copied.
+        """
         # Two checkpoints: tasks that do this at the same time do not get away with it.
         with self._conflict_detector:
             await checkpoint()
@@ -142,7 +146,10 @@ class MemorySendStream(SendStream):
         return await self._outgoing.get(max_bytes)
 
     def get_data_nowait(self, max_bytes: int | None = None) -> bytearray:
-        """Take out what was sent; see `get_data`.
+        """Take out what was sent, without waiting; see `get_data`.
+
+        Args:
+            max_bytes: Take no more than this. By default all there is.
 
         Raises:
             trio.WouldBlock: Nothing was.
@@ -171,7 +178,11 @@ class MemoryReceiveStream(ReceiveStream):
         self.close_hook = close_hook
 
     async def receive_some(self, max_bytes: int | None = None) -> bytearray:
-        """Call the hook, and return what was put in; wait until something was."""
+        """Call the hook, and return what was put in; wait until something was.
+
+        Args:
+            max_bytes: Return no more than this. By default all there is.
+        """
         with self._conflict_detector:
             await checkpoint()
             await checkpoint()
@@ -197,7 +208,11 @@ class MemoryReceiveStream(ReceiveStream):
         await checkpoint()
 
     def put_data(self, data: bytes | bytearray | memoryview) -> None:
-        """Put data in."""
+        """Put data in; no checkpoint.
+
+        Args:
+            data: The data, which is copied.
+        """
         self._incoming.put(data)
 
     def put_eof(self) -> None:

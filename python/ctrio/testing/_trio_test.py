@@ -23,6 +23,12 @@ def trio_test(fn: Callable[ArgsT, Awaitable[RetT]]) -> Callable[ArgsT, RetT]:
 
     A keyword argument that is a clock, from a fixture say, is the clock of the run;
     those that are instruments are its instruments.
+
+    Args:
+        fn: An async function.
+
+    Returns:
+        A function that runs it by `trio.run` and takes the same arguments.
     """
 
     @wraps(fn)

@@ -201,6 +201,18 @@ static PySendResult coroutine_send(PyObject *self, PyObject *sent, PyObject **re
     return PYGEN_ERROR;
 }
 
+/* A result as Python code may see it: complete, and nobody else's.  Steals it. */
+static void raise_result(PyObject *result)
+{
+    PyObject *args = result == Py_None ? PyTuple_New(0) : PyTuple_Pack(1, result);
+    PyObject *stop = args != NULL ? PyObject_Call(PyExc_StopIteration, args, NULL) : NULL;
+    Py_XDECREF(args);
+    Py_DECREF(result);
+    if (stop != NULL)
+        PyErr_SetRaisedException(stop);
+}
+
+/* A tracer is shown the end of every `await`, also of one without a result: pdb stops there. */
 static PyObject *coroutine_iternext(PyObject *self)
 {
     PyObject *result;
@@ -208,7 +220,9 @@ static PyObject *coroutine_iternext(PyObject *self)
     case PYGEN_NEXT:
         return result;
     case PYGEN_RETURN:
-        if (result == Py_None)
+        if (ctrio__is_traced())
+            raise_result(result);
+        else if (result == Py_None)
             Py_DECREF(result); /* NULL without an error says the same for nothing */
         else
             ctrio__stop_iteration(ctrio__state_of_coro((struct ctrio__coroutine *)self), result);
@@ -224,15 +238,9 @@ static PyObject *coroutine_send_method(PyObject *self, PyObject *value)
     switch (coroutine_send(self, value, &result)) {
     case PYGEN_NEXT:
         return result;
-    case PYGEN_RETURN: {
-        PyObject *args = result == Py_None ? PyTuple_New(0) : PyTuple_Pack(1, result);
-        PyObject *stop = args != NULL ? PyObject_Call(PyExc_StopIteration, args, NULL) : NULL;
-        Py_XDECREF(args);
-        Py_DECREF(result);
-        if (stop != NULL)
-            PyErr_SetRaisedException(stop);
+    case PYGEN_RETURN:
+        raise_result(result);
         return NULL;
-    }
     default:
         return NULL;
     }

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import analyze
 import bootstrap
+import more_venvs
 import nogil_build
 from bootstrap import BUILD, LOGS, ROOT, BuildError, Python, SetupError
 from c_build import Outcome, log_path, run_programs, strict_build
@@ -76,7 +77,8 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
-    apart = {"conformance", "examples", "install", "misuse", "support", "tools"}
+    apart = {"conformance", "debugging", "examples", "install", "misuse", "support"}
+    apart.add("tools")
     return [
         folder
         for folder in sorted(TESTS.iterdir())
@@ -260,6 +262,33 @@ def conformance() -> Outcome | None:
     return counted("conformance", script, 30 * MINUTES)
 
 
+def debugging_beside(name: str, venv: Path, trio: Path) -> Outcome | None:
+    """Debuggers and profilers, run on trio and on ctrio."""
+    python = str(trio / "bin/python")
+    return pytest(name, venv, [TESTS / "debugging"], CTRIO_TEST_TRIO=python)
+
+
+def debugging() -> Outcome | None:
+    """What debuggers show is what they show of trio."""
+    if not (TESTS / "debugging").is_dir():
+        return None
+    trio = bootstrap.ensure_trio()
+    return debugging_beside("debugging", bootstrap.ensure_ctrio(), trio)
+
+
+def debugging_also() -> Outcome | None:
+    """The same on a second CPython."""
+    if not (TESTS / "debugging").is_dir():
+        return None
+    python = bootstrap.second_python()
+    venv = bootstrap.ensure_other("also", python, *RELEASE)
+    trio = more_venvs.ensure_trio_also(python)
+    total = debugging_beside("debugging-also", venv, trio)
+    if total is not None:
+        total.note = f"CPython {'.'.join(map(str, python.version))}"
+    return total
+
+
 def examples() -> Outcome | None:
     """Every program of examples/, run."""
     folder = TESTS / "examples"
@@ -307,6 +336,8 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "python-also": python_also,
     "python-debug": python_debug,
     "python-traced": python_traced,
+    "debugging": debugging,
+    "debugging-also": debugging_also,
     "nogil": nogil,
     "harness": harness,
     "conformance": conformance,

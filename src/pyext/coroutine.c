@@ -488,15 +488,23 @@ static int coroutine_clear(PyObject *self)
     return 0;
 }
 
+/* When an interpreter ends nothing can be imported; CPython then warns without the origin. */
+static int warn_plainly(PyObject *self)
+{
+    PyErr_Clear();
+    return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%U' was never awaited",
+                            ((struct ctrio__coroutine *)self)->function->qualname);
+}
+
 static void warn_never_awaited(PyObject *self)
 {
     PyObject *error = PyErr_GetRaisedException();
     PyObject *module = PyImport_ImportModule("warnings");
     PyObject *result =
         module != NULL ? ctrio__call_method1(module, "_warn_unawaited_coroutine", self) : NULL;
-    Py_XDECREF(module);
-    if (result == NULL)
+    if (result == NULL && (module != NULL || warn_plainly(self) < 0))
         PyErr_WriteUnraisable(self);
+    Py_XDECREF(module);
     Py_XDECREF(result);
     if (error != NULL)
         PyErr_SetRaisedException(error);

@@ -5,10 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 
 import bootstrap
-from bootstrap import Python
+from bootstrap import Python, SetupError
+
+SINCE_3_12 = ("3.12", "3.13", "3.14")
 
 
 def ensure_trio_also(python: Python) -> Path:
     """build/venv-trio-also: real trio on the second CPython."""
     bootstrap.ensure_venv()
     return bootstrap.make_venv("venv-trio-also", python, "trio")
+
+
+def pythons_with_interpreters() -> list[Python]:
+    """One CPython of each version whose interpreters can have GILs of their own.
+
+    Raises:
+        SetupError: there is none.
+    """
+    found = {python.name: python for python in bootstrap.find_pythons(*SINCE_3_12)}
+    if "3.14" not in found and (python := bootstrap.maven_python()) is not None:
+        found[python.name] = python
+    if not found:
+        raise SetupError(bootstrap.missing("a CPython from 3.12 on", "python3-dev"))
+    return list(found.values())

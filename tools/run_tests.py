@@ -176,6 +176,23 @@ def python_also() -> Outcome | None:
     return total
 
 
+def interpreters() -> Outcome | None:
+    """Loops in interpreters with GILs of their own, on every CPython that has those."""
+    file, sums, names = TESTS / "pyext/test_interpreters.py", Outcome(), []
+    for python in more_venvs.pythons_with_interpreters():
+        venv = bootstrap.ensure_other(f"interpreters-{python.name}", python, *RELEASE)
+        total = pytest(f"interpreters-{python.name}", venv, [file], CTRIO_LONG="1")
+        if total is None:
+            continue
+        names.append(python.name)
+        sums.passed += total.passed
+        sums.failed += total.failed
+        sums.skipped += total.skipped
+        sums.details += total.details
+    sums.note = f"CPython {', '.join(names)}"
+    return sums
+
+
 def python_debug() -> Outcome | None:
     """The Python tests on a debug build, ctrio's assertions on."""
     if not (folders := python_tests()):
@@ -348,6 +365,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
 }
 ON_REQUEST = {
     "asan-python": python_asan,
+    "interpreters": interpreters,
     "tsan": c_tsan,
     "cross": cross,
     "valgrind": analyze.valgrind,

@@ -16,6 +16,23 @@ def ensure_trio_also(python: Python) -> Path:
     return bootstrap.make_venv("venv-trio-also", python, "trio")
 
 
+def ensure_ecosystem(name: str, python: Python, ctrio: Path) -> tuple[Path, Path]:
+    """build/venv-NAME: real trio and packages on it, and a folder that has only ctrio.
+
+    Args:
+        name: of the environment.
+        python: the interpreter to make it from.
+        ctrio: an environment that has ctrio for this interpreter.
+    """
+    venv = bootstrap.make_venv(f"venv-{name}", python, "ecosystem")
+    folder = bootstrap.BUILD / f"{name}-path"
+    folder.mkdir(exist_ok=True)
+    link = folder / "ctrio"
+    link.unlink(missing_ok=True)
+    link.symlink_to(bootstrap.site_packages(ctrio) / "ctrio")
+    return venv, folder
+
+
 def pythons_with_interpreters() -> list[Python]:
     """One CPython of each version whose interpreters can have GILs of their own.
 

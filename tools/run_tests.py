@@ -58,12 +58,14 @@ def tail(log: Path, lines: int = 60) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def counted(name: str, script: Path, limit: float) -> Outcome | None:
+def counted(
+    name: str, script: Path, limit: float, *arguments: str | Path
+) -> Outcome | None:
     """Run a script of ours that ends with `N passed, N failed`."""
     if not script.is_file():
         return None
     log, total = log_path(name), Outcome()
-    code = call([sys.executable, script], log, limit)
+    code = call([sys.executable, script, *arguments], log, limit)
     lines = log.read_text(errors="replace").splitlines()
     found = SUM.match(lines[-1].strip()) if lines else None
     if found:
@@ -77,8 +79,8 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
-    apart = {"conformance", "debugging", "examples", "install", "misuse", "support"}
-    apart.add("tools")
+    apart = {"conformance", "debugging", "ecosystem", "examples", "install", "misuse"}
+    apart |= {"support", "tools"}
     return [
         folder
         for folder in sorted(TESTS.iterdir())
@@ -306,6 +308,22 @@ def debugging_also() -> Outcome | None:
     return total
 
 
+def ecosystem() -> Outcome | None:
+    """Published tests of packages on trio, with ctrio in its place."""
+    script, main = TESTS / "ecosystem/run.py", bootstrap.main_python()
+    found = more_venvs.ensure_ecosystem("ecosystem", main, bootstrap.ensure_ctrio())
+    return counted("ecosystem", script, 30 * MINUTES, found[0] / "bin/python", found[1])
+
+
+def ecosystem_also() -> Outcome | None:
+    """The same on a second CPython."""
+    script, python = TESTS / "ecosystem/run.py", bootstrap.second_python()
+    venv = bootstrap.ensure_other("also", python, *RELEASE)
+    found = more_venvs.ensure_ecosystem("ecosystem-also", python, venv)
+    program = found[0] / "bin/python"
+    return counted("ecosystem-also", script, 30 * MINUTES, program, found[1])
+
+
 def examples() -> Outcome | None:
     """Every program of examples/, run."""
     folder = TESTS / "examples"
@@ -366,6 +384,8 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
 ON_REQUEST = {
     "asan-python": python_asan,
     "interpreters": interpreters,
+    "ecosystem": ecosystem,
+    "ecosystem-also": ecosystem_also,
     "tsan": c_tsan,
     "cross": cross,
     "valgrind": analyze.valgrind,

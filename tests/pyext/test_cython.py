@@ -155,8 +155,10 @@ def test_a_debugger_finds_its_task_and_coroutine(compiled: Any) -> None:
             coro: Any = task.coro
             assert coro.cr_frame is not None
             assert coro.cr_await is not None and not coro.cr_running
-            frames = [frame for frame, _ in task.iter_await_frames()]
-            assert frames[0] is not None
+            # A debug build of CPython aborts when asked for the line of Cython's frame.
+            if not hasattr(sys, "gettotalrefcount"):
+                names = [f.f_code.co_name for f, _ in task.iter_await_frames()]
+                assert names[0] in ("is_cancelled", "_wrap_coroutine")
             nursery.cancel_scope.cancel()
 
     run_on_mock_clock(main)

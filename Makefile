@@ -13,7 +13,7 @@ IN_VENV = build/venv/bin/python
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: demo test bench conformance style asan tsan cross analyze coverage build install clean help
+.PHONY: demo test bench conformance ecosystem interpreters style asan tsan cross analyze coverage build install clean help
 
 demo: ## the main job on real input: a file server, its clients, trio beside it, and a server in C (40 s first, then 30 s)
 	@$(BOOTSTRAP) trio ctrio examples
@@ -32,6 +32,14 @@ bench: ## speed beside trio, asyncio, uvloop, then Go, tokio, libuv; prints tabl
 conformance: ## trio's own tests, run against ctrio (2 min)
 	@$(BOOTSTRAP) venv ctrio
 	@$(IN_VENV) tests/conformance/run.py
+
+ecosystem: ## published tests of packages on trio, run on ctrio too (1 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py ecosystem ecosystem-also
+
+interpreters: ## loops in interpreters with their own GIL, on 3.12, 3.13 and 3.14 (3 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py interpreters
 
 style: ## include rule, sizes, symbols, clang-format, ruff, mypy (1 min)
 	@$(BOOTSTRAP) venv

@@ -37,6 +37,7 @@ REQUIREMENTS = {
     "trio": ROOT / "tools/requirements-trio.txt",
     "peers": ROOT / "tools/requirements-peers.txt",
     "others": ROOT / "tools/requirements-others.txt",
+    "ecosystem": ROOT / "tools/requirements-ecosystem.txt",
 }
 JOBS = f"-j{os.cpu_count() or 1}"
 SOURCES = ("src", "include", "python", "meson.build", "meson.options")

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import analyze
 import bootstrap
+import more_venvs
 import nogil_build
 from bootstrap import BUILD, LOGS, ROOT, BuildError, Python, SetupError
 from c_build import Outcome, log_path, run_programs, strict_build
@@ -57,12 +58,14 @@ def tail(log: Path, lines: int = 60) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def counted(name: str, script: Path, limit: float) -> Outcome | None:
+def counted(
+    name: str, script: Path, limit: float, *arguments: str | Path
+) -> Outcome | None:
     """Run a script of ours that ends with `N passed, N failed`."""
     if not script.is_file():
         return None
     log, total = log_path(name), Outcome()
-    code = call([sys.executable, script], log, limit)
+    code = call([sys.executable, script, *arguments], log, limit)
     lines = log.read_text(errors="replace").splitlines()
     found = SUM.match(lines[-1].strip()) if lines else None
     if found:
@@ -77,7 +80,7 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
     apart = {
-        *("conformance", "examples", "install", "misuse"),
+        *("conformance", "debugging", "ecosystem", "examples", "install", "misuse"),
         *("support", "tools", "typing"),
     }
     return [
@@ -177,6 +180,23 @@ def python_also() -> Outcome | None:
     return total
 
 
+def interpreters() -> Outcome | None:
+    """Loops in interpreters with GILs of their own, on every CPython that has those."""
+    file, sums, names = TESTS / "pyext/test_interpreters.py", Outcome(), []
+    for python in more_venvs.pythons_with_interpreters():
+        venv = bootstrap.ensure_other(f"interpreters-{python.name}", python, *RELEASE)
+        total = pytest(f"interpreters-{python.name}", venv, [file], CTRIO_LONG="1")
+        if total is None:
+            continue
+        names.append(python.name)
+        sums.passed += total.passed
+        sums.failed += total.failed
+        sums.skipped += total.skipped
+        sums.details += total.details
+    sums.note = f"CPython {', '.join(names)}"
+    return sums
+
+
 def python_debug() -> Outcome | None:
     """The Python tests on a debug build, ctrio's assertions on."""
     if not (folders := python_tests()):
@@ -270,6 +290,49 @@ def conformance() -> Outcome | None:
     return counted("conformance", script, 30 * MINUTES)
 
 
+def debugging_beside(name: str, venv: Path, trio: Path) -> Outcome | None:
+    """Debuggers and profilers, run on trio and on ctrio."""
+    python = str(trio / "bin/python")
+    return pytest(name, venv, [TESTS / "debugging"], CTRIO_TEST_TRIO=python)
+
+
+def debugging() -> Outcome | None:
+    """What debuggers show is what they show of trio."""
+    if not (TESTS / "debugging").is_dir():
+        return None
+    trio = bootstrap.ensure_trio()
+    return debugging_beside("debugging", bootstrap.ensure_ctrio(), trio)
+
+
+def debugging_also() -> Outcome | None:
+    """The same on a second CPython."""
+    if not (TESTS / "debugging").is_dir():
+        return None
+    python = bootstrap.second_python()
+    venv = bootstrap.ensure_other("also", python, *RELEASE)
+    trio = more_venvs.ensure_trio_also(python)
+    total = debugging_beside("debugging-also", venv, trio)
+    if total is not None:
+        total.note = f"CPython {'.'.join(map(str, python.version))}"
+    return total
+
+
+def ecosystem() -> Outcome | None:
+    """Published tests of packages on trio, with ctrio in its place."""
+    script, main = TESTS / "ecosystem/run.py", bootstrap.main_python()
+    found = more_venvs.ensure_ecosystem("ecosystem", main, bootstrap.ensure_ctrio())
+    return counted("ecosystem", script, 30 * MINUTES, found[0] / "bin/python", found[1])
+
+
+def ecosystem_also() -> Outcome | None:
+    """The same on a second CPython."""
+    script, python = TESTS / "ecosystem/run.py", bootstrap.second_python()
+    venv = bootstrap.ensure_other("also", python, *RELEASE)
+    found = more_venvs.ensure_ecosystem("ecosystem-also", python, venv)
+    program = found[0] / "bin/python"
+    return counted("ecosystem-also", script, 30 * MINUTES, program, found[1])
+
+
 def examples() -> Outcome | None:
     """Every program of examples/, run."""
     folder = TESTS / "examples"
@@ -317,6 +380,8 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "python-also": python_also,
     "python-debug": python_debug,
     "python-traced": python_traced,
+    "debugging": debugging,
+    "debugging-also": debugging_also,
     "nogil": nogil,
     "harness": harness,
     "types": types,
@@ -328,6 +393,9 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
 }
 ON_REQUEST = {
     "asan-python": python_asan,
+    "interpreters": interpreters,
+    "ecosystem": ecosystem,
+    "ecosystem-also": ecosystem_also,
     "tsan": c_tsan,
     "cross": cross,
     "valgrind": analyze.valgrind,

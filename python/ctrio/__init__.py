@@ -51,6 +51,7 @@ from ._highlevel_socket import (
 )
 from ._install import install as install
 from ._signals import open_signal_receiver as open_signal_receiver
+from ._stackscope import _stackscope_install_glue_ as _stackscope_install_glue_
 from ._sync import (
     CapacityLimiter as CapacityLimiter,
     Condition as Condition,

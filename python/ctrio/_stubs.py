@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     from outcome import Outcome
     from typing_extensions import Buffer
 
-    from . import _ctrio
-    from ._core import Abort, RaiseCancelT
+    from . import _core, _ctrio
+    from ._core import Abort, RaiseCancelT, Task
     from ._ctrio import _Waitable
+
+    def abort_fn(raise_cancel: RaiseCancelT, /) -> Abort: ...
+
 
 __all__: list[str] = []
 
@@ -321,6 +324,8 @@ class Event:
 
         A checkpoint, even if it has already.
         """
+        # The line that a stack viewer shows. Tests of stackscope know Trio's.
+        await _core.wait_task_rescheduled(abort_fn)
 
 
 class CapacityLimiter(_Acquirable):

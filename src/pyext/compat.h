@@ -4,6 +4,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <frameobject.h> /* PyFrame_*: until 3.11 they are declared only here */
+#include <stdbool.h>
 #include <structmember.h>
 
 #if PY_VERSION_HEX < 0x030c0000 /* 3.12 keeps one exception object */
@@ -50,6 +51,12 @@ static inline int PyWeakref_GetRef(PyObject *ref, PyObject **out)
 /* `await` resumes by am_send on 3.10, 3.11 and from 3.15; in between by tp_iternext, where a value
  * costs a StopIteration. */
 #define CTRIO_AWAIT_BY_ITERNEXT (PY_VERSION_HEX >= 0x030c0000 && PY_VERSION_HEX < 0x030f0000)
+
+/* Whether this thread has a sys.settrace() function. */
+static inline bool ctrio__is_traced(void)
+{
+    return PyThreadState_Get()->c_tracefunc != NULL;
+}
 
 #ifndef Py_TPFLAGS_IMMUTABLETYPE
 #define Py_TPFLAGS_IMMUTABLETYPE 0

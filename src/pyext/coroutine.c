@@ -212,6 +212,18 @@ static PySendResult coroutine_send(PyObject *self, PyObject *sent, PyObject **re
     return PYGEN_ERROR;
 }
 
+/* A result as Python code may see it: complete, and nobody else's.  Steals it. */
+static void raise_result(PyObject *result)
+{
+    PyObject *args = result == Py_None ? PyTuple_New(0) : PyTuple_Pack(1, result);
+    PyObject *stop = args != NULL ? PyObject_Call(PyExc_StopIteration, args, NULL) : NULL;
+    Py_XDECREF(args);
+    Py_DECREF(result);
+    if (stop != NULL)
+        PyErr_SetRaisedException(stop);
+}
+
+/* A tracer is shown the end of every `await`, also of one without a result: pdb stops there. */
 static PyObject *coroutine_iternext(PyObject *self)
 {
     PyObject *result;
@@ -219,7 +231,9 @@ static PyObject *coroutine_iternext(PyObject *self)
     case PYGEN_NEXT:
         return result;
     case PYGEN_RETURN:
-        if (result == Py_None)
+        if (ctrio__is_traced())
+            raise_result(result);
+        else if (result == Py_None)
             Py_DECREF(result); /* NULL without an error says the same for nothing */
         else
             ctrio__stop_iteration(ctrio__state_of_coro((struct ctrio__coroutine *)self), result);
@@ -235,15 +249,9 @@ static PyObject *coroutine_send_method(PyObject *self, PyObject *value)
     switch (coroutine_send(self, value, &result)) {
     case PYGEN_NEXT:
         return result;
-    case PYGEN_RETURN: {
-        PyObject *args = result == Py_None ? PyTuple_New(0) : PyTuple_Pack(1, result);
-        PyObject *stop = args != NULL ? PyObject_Call(PyExc_StopIteration, args, NULL) : NULL;
-        Py_XDECREF(args);
-        Py_DECREF(result);
-        if (stop != NULL)
-            PyErr_SetRaisedException(stop);
+    case PYGEN_RETURN:
+        raise_result(result);
         return NULL;
-    }
     default:
         return NULL;
     }
@@ -491,15 +499,23 @@ static int coroutine_clear(PyObject *self)
     return 0;
 }
 
+/* When an interpreter ends nothing can be imported; CPython then warns without the origin. */
+static int warn_plainly(PyObject *self)
+{
+    PyErr_Clear();
+    return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%U' was never awaited",
+                            ((struct ctrio__coroutine *)self)->function->qualname);
+}
+
 static void warn_never_awaited(PyObject *self)
 {
     PyObject *error = PyErr_GetRaisedException();
     PyObject *module = PyImport_ImportModule("warnings");
     PyObject *result =
         module != NULL ? ctrio__call_method1(module, "_warn_unawaited_coroutine", self) : NULL;
-    Py_XDECREF(module);
-    if (result == NULL)
+    if (result == NULL && (module != NULL || warn_plainly(self) < 0))
         PyErr_WriteUnraisable(self);
+    Py_XDECREF(module);
     Py_XDECREF(result);
     if (error != NULL)
         PyErr_SetRaisedException(error);

@@ -1,8 +1,9 @@
 /* stop_iteration.c - the result of an `await` where CPython wants it as a StopIteration.
  *
- * That is so on 3.12 to 3.14 (compat.h), and while something is traced on 3.10 and 3.11.  The
- * object is made by hand: half the price of the usual way, and right for tuples and exceptions
- * too, which the usual way would unpack.  For a value that refers to nothing the one of the last
+ * That is so on 3.12 to 3.14 (compat.h).  The object is made by hand: half the price of the usual
+ * way, and right for tuples and exceptions too, which the usual way would unpack.  Its `args` are
+ * empty: nobody looks at it but CPython.  (While sys.settrace() is on somebody does, and
+ * coroutine.c makes a whole one.)  For a value that refers to nothing the one of the last
  * time is used again, which saves two thirds of the rest.
  *
  * Invariant: kept_stop has a value only until the end of the step that put it there, and is used

@@ -235,6 +235,34 @@ def test_its_objects_outlive_the_module() -> None:
     assert run_script(UNLOADED) == "end\n"
 
 
+LOST = """
+import ctrio
+
+async def lost():
+    pass
+
+for coro in (lost(), ctrio.sleep(1)):
+    cycle = [coro]
+    cycle.append(cycle)  # it is found when modules have gone
+del coro, cycle
+import gc
+gc.disable()
+"""
+
+
+def test_a_coroutine_lost_at_the_very_end_warns_as_one_of_python() -> None:
+    """It said "ImportError: sys.meta_path is None" instead."""
+    done = subprocess.run(
+        [sys.executable, "-c", LOST], capture_output=True, text=True, check=False
+    )
+    told = [line for line in done.stderr.splitlines() if "tracemalloc" not in line]
+    assert len(told) == 2, done.stderr
+    assert sorted(line.partition(": ")[2] for line in told) == [
+        "RuntimeWarning: coroutine 'lost' was never awaited",
+        "RuntimeWarning: coroutine 'sleep' was never awaited",
+    ]
+
+
 def test_nothing_of_it_can_be_instantiated_that_should_not() -> None:
     made: list[Any] = []
     for name in ("coroutine", "async_function", "RunContext", "Runner", "_TaskStatus"):

@@ -146,17 +146,21 @@ async def test_a_stop_iteration_does_not_keep_the_frame_that_caught_it() -> None
     assert gone() is None
 
 
-@trio_test
-async def test_a_traced_await_gives_the_same() -> None:
+async def python_ready(value: object) -> object:
+    return value
+
+
+async def traced_results(make: Callable[[object], Any]) -> tuple[object, list[object]]:
+    """What awaiting some values gives, and the StopIterations that a tracer sees."""
     events: list[object] = []
 
-    def trace(frame: Any, event: str, arg: Any) -> Any:
-        if event == "exception":
-            events.append(arg)
-        return trace
-
     async def awaits() -> list[object]:
-        return [await ready(1), await ready(2), await ready([3])]
+        return [await make(1), await make(1), await make([2]), await make(None)]
+
+    def trace(frame: Any, event: str, arg: Any) -> Any:
+        if event == "exception" and frame.f_code is awaits.__code__:
+            events.append((arg[0], arg[1].value, arg[1].args))
+        return trace
 
     before = sys.gettrace()
     sys.settrace(trace)
@@ -164,7 +168,18 @@ async def test_a_traced_await_gives_the_same() -> None:
         got = await awaits()
     finally:
         sys.settrace(before)
-    assert got == [1, 2, [3]]
-    await end_the_step()
-    values = [arg[1].value for arg in events if arg[0] is StopIteration]
-    assert [value for value in values if value != got] in ([], [1, 2, [3]])
+    return got, events
+
+
+@trio_test
+async def test_a_traced_await_ends_as_that_of_a_python_function() -> None:
+    """Debuggers stop there and print the exception: it was empty, or there was none."""
+    got = await traced_results(ready)
+    assert got == await traced_results(python_ready)
+    assert got[0] == [1, 1, [2], None]
+    assert [event[1:] for event in got[1]] == [  # type: ignore[index]
+        (1, (1,)),
+        (1, (1,)),
+        ([2], ([2],)),
+        (None, ()),
+    ]

@@ -4,6 +4,9 @@ The thread that became idle last gets the next job: a few threads do most of the
 the others notice that nobody needs them and end. There is one cache for all runs of
 the process. What a worker sleeps in is the core's cell and nothing else.
 
+An interpreter with a GIL of its own refuses daemon threads, and waits at its end for
+the others. There the cache ends what is idle when the interpreter begins to end.
+
 The cache relies on what the GIL gives dictionaries: setting, deleting and `popitem`
 are atomic, and `popitem` takes what was put in last.
 """
@@ -53,13 +56,13 @@ class Lock:
 
 def get_os_thread_name_func() -> SetName | None:
     """Find a way to tell the operating system the name of a thread, if it has any."""
-    import ctypes
-
     try:
+        import ctypes  # 3.12 has it in the main interpreter only
+
         # None is this process, which has threads and so the function. PyDLL and not
         # CDLL: to give up the GIL would take longer than the call.
         setname = ctypes.PyDLL(None).pthread_setname_np
-    except (AttributeError, OSError, TypeError):  # not there; or this is Windows
+    except (AttributeError, ImportError, OSError, TypeError):  # not there; Windows
         return None
     setname.restype = ctypes.c_int
 
@@ -107,13 +110,19 @@ class WorkerThread:
         self._worker_lock = Lock()
         self._worker_lock.acquire()
         self._default_name = f"Trio thread {next(_numbers)}"
+        try:
+            self._thread = self._new_thread(daemon=True)
+        except RuntimeError:  # not in this interpreter
+            self._thread = self._new_thread(daemon=False)
+            thread_cache.end_with_the_interpreter()
+        self._thread.start()
+
+    def _new_thread(self, *, daemon: bool) -> Thread:
         kwargs: dict[str, Any] = {}
         if sys.version_info >= (3, 14):
             kwargs["context"] = Context()  # not that of whoever needs it first
-        self._thread = Thread(
-            target=self._work, name=self._default_name, daemon=True, **kwargs
-        )
-        self._thread.start()
+        name = self._default_name
+        return Thread(target=self._work, name=name, daemon=daemon, **kwargs)
 
     def _set_name(self, name: str) -> None:
         self._thread.name = name
@@ -148,7 +157,10 @@ class WorkerThread:
 
     def _work(self) -> None:
         while True:
-            if self._worker_lock.acquire(timeout=IDLE_TIMEOUT):
+            patience = 0 if self._thread_cache._ends else IDLE_TIMEOUT
+            if self._worker_lock.acquire(timeout=patience):
+                if self._job is None:
+                    return  # the cache ends
                 self._handle_job()
                 continue
             try:
@@ -161,10 +173,33 @@ class WorkerThread:
 class ThreadCache:
     """The idle threads."""
 
-    __slots__ = ("_idle_workers",)
+    __slots__ = ("_ends", "_ends_with_us", "_idle_workers")
 
     def __init__(self) -> None:
         self._idle_workers: dict[WorkerThread, None] = {}
+        self._ends = False
+        self._ends_with_us = False
+
+    def end_with_the_interpreter(self) -> None:
+        """See to it that `end` is called before the interpreter waits for threads."""
+        if self._ends_with_us:
+            return
+        import threading
+
+        # Private, but there is no other way to be called so early; concurrent.futures
+        # has it too.
+        threading._register_atexit(self.end)  # type: ignore[attr-defined]
+        self._ends_with_us = True
+
+    def end(self) -> None:
+        """Let the idle threads end, and each other one when it has done its job."""
+        self._ends = True
+        while self._idle_workers:
+            try:
+                worker, _ = self._idle_workers.popitem()
+            except KeyError:
+                return
+            worker._worker_lock.release()
 
     def start_thread_soon(
         self,

@@ -458,8 +458,9 @@ async def test_a_registration_can_be_taken_back_once() -> None:
         add_parking_lot_breaker(task=me, lot=lot)
     for _ in range(2):
         remove_parking_lot_breaker(me, lot)
-    with pytest.raises(RuntimeError, match=text):
+    with pytest.raises(RuntimeError, match=text) as caught:
         remove_parking_lot_breaker(me, lot)
+    assert caught.value.__suppress_context__  # As if it were raised `from None`.
     assert me not in GLOBAL_PARKING_LOT_BREAKER
     lock = ctrio.Lock()
     async with lock:  # which answers for itself

@@ -82,24 +82,36 @@ static bool is_delivering(const struct ctrio_run *run, const struct ctrio_cancel
     return at == &scope->propagate;
 }
 
-static bool refresh(struct ctrio_run *run, struct ctrio_cancel_scope *scope);
+static bool refresh(struct ctrio_run *run, struct ctrio_cancel_scope *scope, double now);
 
 /* Those that are delivering cannot wait their turn: the call that does so goes on by their state.
  * As each has an abort function of its own on the C stack, the recursion is no deeper than that. */
-static void push_children(struct ctrio_run *run, struct ctrio_cancel_scope *scope)
+static void push_children(struct ctrio_run *run, struct ctrio_cancel_scope *scope, double now)
 {
     ctrio__list_each (link, &scope->children) {
         struct ctrio_cancel_scope *child = ctrio__scope_from(link, sibling);
         if (!ctrio__list_linked(&child->propagate))
             ctrio__list_insert_before(run->todo.next, &child->propagate);
         else if (is_delivering(run, child))
-            refresh(run, child);
+            refresh(run, child, now);
     }
 }
 
-/* Brings the scope's state up to date and its children onto the list.  True: it has changed. */
-static bool refresh(struct ctrio_run *run, struct ctrio_cancel_scope *scope)
+/* A deadline that has passed counts when somebody looks, and the loop has not: Trio's order. */
+static void notice_deadline(struct ctrio_cancel_scope *scope, double now)
 {
+    if (scope->cancel_called || now < scope->deadline)
+        return;
+    if (scope->reason == NULL)
+        scope->reason = &ctrio__reason_deadline;
+    scope->cancel_called = true;
+    update_timer(scope, scope->run);
+}
+
+/* Brings the scope's state up to date and its children onto the list.  True: it has changed. */
+static bool refresh(struct ctrio_run *run, struct ctrio_cancel_scope *scope, double now)
+{
+    notice_deadline(scope, now);
     bool visible = parent_visible(scope);
     bool state = scope->cancel_called || visible;
     CTRIO_ASSERT(scope->state == CTRIO_SCOPE_OPEN);
@@ -108,31 +120,39 @@ static bool refresh(struct ctrio_run *run, struct ctrio_cancel_scope *scope)
     if (scope->reason == NULL && visible)
         scope->reason = ctrio__reason_share(scope->parent->reason);
     scope->effectively_cancelled = state;
-    push_children(run, scope);
+    push_children(run, scope, now);
     return true;
 }
 
-static void spread(struct ctrio_run *run)
+static void spread(struct ctrio_run *run, double now)
 {
     struct ctrio_list *link;
     while ((link = ctrio__list_pop(&run->todo)) != NULL) {
         struct ctrio_cancel_scope *scope = ctrio__scope_from(link, propagate);
-        if (!refresh(run, scope) || !scope->effectively_cancelled)
+        if (!refresh(run, scope, now) || !scope->effectively_cancelled)
             continue;
         ctrio__list_insert_before(run->delivering.next, &scope->propagate);
         deliver_to_tasks(run, scope);
     }
 }
 
+/* The time, for notice_deadline(); a scope that has a deadline to pass has a timer. */
+static double time_if_needed(struct ctrio_run *run)
+{
+    return run->timers.root != NULL ? ctrio__run_time(run) : -INFINITY;
+}
+
 static void recalculate(struct ctrio_cancel_scope *scope)
 {
     struct ctrio_run *run = scope->run;
-    CTRIO_ASSERT(scope->state == CTRIO_SCOPE_OPEN);
+    double now = time_if_needed(run); /* before any list changes: a clock may be foreign code */
+    if (scope->state != CTRIO_SCOPE_OPEN)
+        return;
     if (is_delivering(run, scope)) /* the outer call goes on */
-        refresh(run, scope);
+        refresh(run, scope, now);
     else if (!ctrio__list_linked(&scope->propagate))
         ctrio__list_insert_before(run->todo.next, &scope->propagate);
-    spread(run);
+    spread(run, now);
 }
 
 static void link_under(struct ctrio_cancel_scope *scope, struct ctrio_cancel_scope *parent)
@@ -264,7 +284,7 @@ static void abandon_contents(struct ctrio_cancel_scope *scope, struct ctrio_run 
     }
     while ((link = scope->tasks.next) != &scope->tasks)
         ctrio__task_enter_scope(ctrio__task_from(link, scope_link), limbo);
-    spread(run);
+    spread(run, -INFINITY);
 }
 
 static void unlink_open(struct ctrio_cancel_scope *scope)

@@ -103,9 +103,10 @@ static void sleep_fire(struct ctrio_timer *timer)
 static enum ctrio__abort sleep_abort(struct ctrio_task *task, const struct ctrio__outcome *why)
 {
     struct ctrio__sleep_op *op = task->park_data;
-    (void)why;
     CTRIO_ASSERT(op->op.object == task);
     ctrio__timer_disarm(task->run, &op->timer);
+    if (why->code == CTRIO_CANCELLED && op->timer.when != INFINITY)
+        op->overdue = ctrio__run_time(task->run) >= op->timer.when;
     return CTRIO__ABORT_SUCCEEDED;
 }
 
@@ -115,7 +116,11 @@ static enum ctrio__step sleep_step(struct ctrio__op *base, struct ctrio_task *ta
     struct ctrio__sleep_op *op = ctrio__container(base, struct ctrio__sleep_op, op);
     if (base->stage != START) {
         /* In Trio the deadline is a scope inside ours: when both are cancelled by the time the
-         * task runs, ours wins. */
+         * task runs, ours wins, with the reason of the inner one if that was there first. */
+        if (io->code == CTRIO_CANCELLED && op->overdue) {
+            ctrio__reason_drop(io->value);
+            io->value = &ctrio__reason_deadline;
+        }
         if (io->code == 0 && task->scope != NULL && task->scope->effectively_cancelled)
             *io = (struct ctrio__outcome){CTRIO_CANCELLED, &ctrio__reason_deadline};
         return CTRIO__DONE;

@@ -16,6 +16,7 @@ extern const struct ctrio__op_kind ctrio__sleep_forever_kind;
 struct ctrio__sleep_op {
     struct ctrio__op op; /* object: the task once parked */
     struct ctrio_timer timer;
+    bool overdue; /* cancelled when the time had come, and the loop had not seen it */
 };
 extern const struct ctrio__op_kind ctrio__sleep_until_kind;
 void ctrio__sleep_op_init(struct ctrio__sleep_op *op, double deadline);

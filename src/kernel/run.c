@@ -146,7 +146,7 @@ double ctrio__run_timeout(struct ctrio_run *run)
     run->idle_cushion = NAN;
     run->autojump_primed = false;
     bool runnable = run->ready_count + run->batch_count != 0;
-    if (!runnable && !(run->entries.task != NULL && ctrio__entry_queue_pending(&run->entries)))
+    if (!runnable)
         timeout = run->clock->deadline_to_sleep_time(run->clock, ctrio__run_next_deadline(run));
     if (!(timeout > 0.0))
         timeout = 0.0;
@@ -165,6 +165,8 @@ double ctrio__run_timeout(struct ctrio_run *run)
     run->last_timeout = timeout;
     if ((run->hooks.wanted & CTRIO__HOOK_BEFORE_IO_WAIT) != 0)
         run->hooks.io_event(run, CTRIO__HOOK_BEFORE_IO_WAIT, timeout);
+    if (run->entries.task != NULL && ctrio__entry_queue_pending(&run->entries))
+        return 0.0; /* Trio is woken by a socket at once, and says the same to its instruments */
     return timeout;
 }
 
@@ -230,9 +232,9 @@ static bool process(struct ctrio_run *run, const struct ctrio__io_events *events
 {
     run->poll_now = false;
     run->io_ops->process_events(run->io, events);
+    ctrio__entry_queue_poll(&run->entries);
     if ((run->hooks.wanted & CTRIO__HOOK_AFTER_IO_WAIT) != 0)
         run->hooks.io_event(run, CTRIO__HOOK_AFTER_IO_WAIT, run->last_timeout);
-    ctrio__entry_queue_poll(&run->entries);
     bool fired = fire_timers(run);
     run->last_poll = run->now(run->os, CTRIO__TICKS);
     return fired || events->count != 0 || run->ready_count != 0;
@@ -312,7 +314,7 @@ void ctrio__run_put_back(struct ctrio_run *run, enum ctrio__step step, struct ct
         ctrio__task_exit(task, final);
     else
         ctrio__task_settle(task);
-    if ((run->hooks.wanted & CTRIO__HOOK_AFTER_TASK_STEP) != 0)
+    if ((run->hooks.wanted & CTRIO__HOOK_AFTER_TASK_STEP) != 0 && run->failed == 0)
         run->hooks.task_event(run, CTRIO__HOOK_AFTER_TASK_STEP, task);
     run->current = NULL;
     task = run->finished;

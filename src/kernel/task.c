@@ -279,6 +279,8 @@ static void deliver_final(struct ctrio_task *task, struct ctrio__outcome *final)
             run->fatal = *final;
             ctrio__run_fail(run, final->code);
             *final = (struct ctrio__outcome){0, NULL};
+            run->finished = task; /* and no instrument hears of it */
+            return;
         } else if (run->tasks_living != 0) { /* of a nursery that its task has left behind */
             ctrio__run_fail(run, CTRIO_MISUSE);
         }

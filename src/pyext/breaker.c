@@ -151,6 +151,7 @@ static PyObject *remove_breaker(PyObject *module, PyObject *const *args, Py_ssiz
     if (registration == NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "Attempted to remove task as breaker for a lot it is not registered for");
+        ctrio__hide_context();
         return NULL;
     }
     end_registration(registration);

@@ -59,6 +59,7 @@ PyObject *ctrio__raise_owner_exited(struct ctrio__state *state, const struct ctr
 {
     PyErr_Format(state->bound.BrokenResourceError,
                  "Owner of this lock exited without releasing: %S", owner_or_none(lock));
+    ctrio__hide_context();
     return NULL;
 }
 

@@ -93,15 +93,18 @@ PyObject *ctrio__lot_broken_by(struct ctrio__lot_head *head)
     return Py_NewRef(head->broken_by);
 }
 
-/* The broken one among those where our tasks have gone, however far; NULL: none. */
-static struct ctrio__lot_head *find_broken(struct ctrio__lot_head *head, int depth)
+/* The broken one among those where our tasks have gone, however far; NULL: none.  If `left` is
+ * given only that one will do. */
+static struct ctrio__lot_head *find_broken(struct ctrio__lot_head *head,
+                                           const struct ctrio_parking_lot *left, int depth)
 {
-    if (ctrio__lot_of(head)->broken)
+    const struct ctrio_parking_lot *lot = ctrio__lot_of(head);
+    if (lot->broken && (left == NULL || left == lot))
         return head;
     Py_ssize_t count = head->moved != NULL && depth > 0 ? PyList_GET_SIZE(head->moved) : 0;
     for (Py_ssize_t i = 0; i < count; i++) {
         struct ctrio__lot_head *next = (struct ctrio__lot_head *)PyList_GET_ITEM(head->moved, i);
-        struct ctrio__lot_head *found = find_broken(next, depth - 1);
+        struct ctrio__lot_head *found = find_broken(next, left, depth - 1);
         if (found != NULL)
             return found;
     }
@@ -111,7 +114,12 @@ static struct ctrio__lot_head *find_broken(struct ctrio__lot_head *head, int dep
 PyObject *ctrio__raise_lot_broken(struct ctrio__state *state, struct ctrio__lot_head *head,
                                   bool attempted)
 {
-    struct ctrio__lot_head *broken = find_broken(head, 8);
+    const struct ctrio__py_task *task = attempted ? NULL : ctrio__peek_task(state);
+    struct ctrio__lot_head *broken = NULL;
+    if (task != NULL) /* where it was when it was woken; compared only, it may be gone */
+        broken = find_broken(head, task->task.lot, 8);
+    if (broken == NULL)
+        broken = find_broken(head, NULL, 8);
     PyObject *by = ctrio__lot_broken_by(broken != NULL ? broken : head);
     if (by == NULL)
         return NULL;

@@ -149,6 +149,14 @@ void ctrio__raise_saving_context(PyObject *exception)
     Py_DECREF(exception);
 }
 
+void ctrio__hide_context(void)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    CTRIO_ASSERT(error != NULL);
+    PyException_SetCause(error, NULL);
+    PyErr_SetRaisedException(error);
+}
+
 static PyObject *class_for(struct ctrio__state *state, int code)
 {
     switch (code) {

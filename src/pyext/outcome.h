@@ -26,6 +26,8 @@ PyObject *ctrio__exception_taken(struct ctrio__state *state, struct ctrio__outco
 void ctrio__raise_object(PyObject *exception);
 /* The same, but __context__ stays what it is: for exits that replace an exception. */
 void ctrio__raise_saving_context(PyObject *exception);
+/* Makes the current error one that was raised `from None`. */
+void ctrio__hide_context(void);
 /* How `with` sees the end of a block: True (swallowed), False (`original` goes on), or NULL with
  * another exception raised.  Takes io->value. */
 PyObject *ctrio__exit_result(struct ctrio__state *state, struct ctrio__outcome *io,

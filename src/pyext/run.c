@@ -125,7 +125,7 @@ static int make_system(struct ctrio__py_runner *runner, struct ctrio__system *sy
     struct ctrio_cancel_scope **scopes[] = {&system->entry_scope, &system->system_scope,
                                             &system->main_scope};
     for (int i = 0; i < 3; i++) {
-        struct ctrio__py_nursery *made = ctrio__nursery_make(runner->state, true);
+        struct ctrio__py_nursery *made = ctrio__nursery_make(runner->state, runner->strict);
         if (made == NULL)
             return -1;
         runner->nurseries[i] = (PyObject *)made;

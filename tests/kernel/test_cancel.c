@@ -384,6 +384,107 @@ static void asking_lets_a_passed_deadline_take_effect(void)
     ok(!ctrio__scope_cancel_called(&outer, 5.0)); /* it closed in time */
 }
 
+static void expect_deadline_counts(struct script_task *self)
+{
+    (void)self;
+    ok(inner.cancel_called);
+    ok(inner.reason == &ctrio__reason_deadline);
+    ok(inner.effectively_cancelled);
+    ok(!ctrio__timer_armed(inner.run, &inner.timer));
+}
+
+static void a_shield_lets_a_passed_deadline_take_effect(void)
+{
+    static const struct script_step main_task[] = {OPEN_SCOPE(&inner),
+                                                   JUMP(2.0),
+                                                   SHIELD(&inner, 1),
+                                                   CALL(expect_deadline_counts),
+                                                   TRY,
+                                                   CHECKPOINT,
+                                                   REPORT_REASON,
+                                                   CLOSE_SCOPE(&inner),
+                                                   END};
+    fresh();
+    inner.deadline = 2.0;
+    expect(main_task, "main=cancelled(deadline)");
+}
+
+static void a_passed_deadline_inside_what_is_cancelled_is_the_reason_there(void)
+{
+    static const struct script_step main_task[] = {OPEN_SCOPE(&outer),
+                                                   OPEN_SCOPE(&inner),
+                                                   JUMP(2.0),
+                                                   CANCEL(&outer),
+                                                   CALL(expect_deadline_counts),
+                                                   TRY,
+                                                   CHECKPOINT,
+                                                   REPORT_REASON,
+                                                   CLOSE_SCOPE(&inner),
+                                                   CLOSE_SCOPE(&outer),
+                                                   END};
+    fresh();
+    inner.deadline = 2.0;
+    expect(main_task, "main=cancelled(deadline)");
+}
+
+static void a_deadline_that_is_still_to_come_changes_no_reason(void)
+{
+    static const struct script_step main_task[] = {
+        OPEN_SCOPE(&outer), OPEN_SCOPE(&inner), JUMP(1.5),           CANCEL(&outer),      TRY,
+        CHECKPOINT,         REPORT_REASON,      CLOSE_SCOPE(&inner), CLOSE_SCOPE(&outer), END};
+    fresh();
+    inner.deadline = 2.0;
+    expect(main_task, "main=cancelled(explicit)");
+    ok(!inner.cancel_called);
+}
+
+static bool clock_closes;
+
+static double closing_time(struct ctrio_clock *clock)
+{
+    (void)clock;
+    if (clock_closes)
+        ctrio__scope_forget(&outer);
+    return 0.0;
+}
+
+static double no_sleep(struct ctrio_clock *clock, double deadline)
+{
+    (void)clock;
+    return deadline;
+}
+
+static void start_no_clock(struct ctrio_clock *clock, struct ctrio_run *run)
+{
+    (void)clock;
+    (void)run;
+}
+
+static void shield_while_the_clock_closes(struct script_task *self)
+{
+    (void)self;
+    clock_closes = true;
+    ctrio__scope_set_shield(&outer, true);
+    clock_closes = false;
+    is((int)outer.state, (int)CTRIO_SCOPE_CLOSED);
+}
+
+static void a_clock_may_close_the_scope_that_asks_for_the_time(void)
+{
+    static struct ctrio_clock closing = {start_no_clock, closing_time, no_sleep, NULL, 0.5, false};
+    static const struct script_step main_task[] = {OPEN_SCOPE(&outer),
+                                                   CALL(shield_while_the_clock_closes),
+                                                   TRY,
+                                                   CHECKPOINT,
+                                                   REPORT_REASON,
+                                                   END};
+    fresh();
+    world.use_clock = &closing;
+    outer.deadline = 9.0;
+    script_run(main_task);
+    is(world.trace, "main=cancelled(unknown)"); /* by the misnesting */
+}
+
 static void measure(struct script_task *self)
 {
     (void)self;
@@ -466,5 +567,9 @@ TAP_MAIN(TEST(a_cancelled_scope_swallows_its_own_cancellation),
          TEST(equal_deadlines_expire_in_the_order_of_opening),
          TEST(a_cancelled_scope_with_a_passed_deadline_keeps_its_reason),
          TEST(asking_lets_a_passed_deadline_take_effect),
+         TEST(a_shield_lets_a_passed_deadline_take_effect),
+         TEST(a_passed_deadline_inside_what_is_cancelled_is_the_reason_there),
+         TEST(a_deadline_that_is_still_to_come_changes_no_reason),
+         TEST(a_clock_may_close_the_scope_that_asks_for_the_time),
          TEST(the_effective_deadline_is_the_nearest_that_is_visible),
          TEST(in_guest_mode_a_new_next_deadline_asks_for_a_tick))

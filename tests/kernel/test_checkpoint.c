@@ -168,6 +168,25 @@ static void sleeping_in_a_cancelled_scope_raises_even_if_the_time_has_come(void)
     is(world.trace, "main=cancelled(deadline)");
 }
 
+static void a_sleep_cancelled_after_its_time_has_its_own_reason(void)
+{
+    static const struct script_step over[] = {TRY, SLEEP_UNTIL(1.0), REPORT_REASON, END};
+    static const struct script_step not_over[] = {TRY, SLEEP_UNTIL(9.0), REPORT_REASON, END};
+    static const struct script_step main_task[] = {OPEN_NURSERY(&nursery),
+                                                   SPAWN(&nursery, "a", over),
+                                                   SPAWN(&nursery, "b", not_over),
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   JUMP(1.0),
+                                                   CANCEL(&nursery.scope),
+                                                   CLOSE_NURSERY(&nursery),
+                                                   END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(script_said("a=cancelled(deadline)"), 1u);
+    is(script_said("b=cancelled(explicit)"), 1u);
+}
+
 static void sleeping_until_never_ends_only_by_a_cancellation(void)
 {
     static const struct script_step sleeper[] = {
@@ -362,6 +381,7 @@ TAP_MAIN(TEST(a_checkpoint_is_one_of_each), TEST(a_checkpoint_lets_the_others_ru
          TEST(a_shield_that_goes_up_on_the_way_is_respected),
          TEST(sleeping_takes_as_long_as_it_says), TEST(sleeping_until_the_past_is_a_checkpoint),
          TEST(sleeping_in_a_cancelled_scope_raises_even_if_the_time_has_come),
+         TEST(a_sleep_cancelled_after_its_time_has_its_own_reason),
          TEST(sleeping_until_never_ends_only_by_a_cancellation),
          TEST(sleepers_wake_in_the_order_of_their_deadlines),
          TEST(a_cancellation_at_any_moment_leaves_no_timer),

@@ -101,6 +101,43 @@ def test_each_wait_has_the_same_timeout_before_and_after() -> None:
     assert {0.0, 0.001} <= {seconds for _, seconds in waits}
 
 
+def test_a_call_from_outside_wakes_its_task_before_the_wait_is_told_to_be_over() -> (
+    None
+):
+    async def main() -> None:
+        await checkpoint()
+        lowlevel.current_trio_token().run_sync_soon(nothing_at_all)
+        recorder.events.clear()
+        await wait_all_tasks_blocked(0.001)
+
+    def nothing_at_all() -> None:
+        pass
+
+    recorder = Recorder()
+    ctrio.run(main, instruments=[recorder])
+    _, before, woken, after, *_ = recorder.events
+    assert before == ("before_io_wait", 0.001)  # The call changes nothing in that.
+    assert woken[0] == "task_scheduled"
+    assert woken[1].name == "<TrioToken.run_sync_soon task>"
+    assert after == ("after_io_wait", 0.001)
+
+
+def test_nobody_is_told_of_the_last_step_of_a_run_that_breaks() -> None:
+    async def fails() -> None:
+        raise ValueError("on purpose")
+
+    async def main() -> None:
+        init.append(lowlevel.current_root_task())
+        lowlevel.spawn_system_task(fails)
+        await ctrio.sleep_forever()
+
+    recorder, init = Recorder(), list[Task | None]()
+    with pytest.raises(TrioInternalError):
+        ctrio.run(main, instruments=[recorder])
+    assert "task_exited" not in recorder.about(init[0])  # type: ignore[arg-type]
+    assert recorder.about(init[0])[-1] == "before_task_step"  # type: ignore[arg-type]
+
+
 def test_a_step_s_hooks_see_its_task_as_the_current_one() -> None:
     class Asks(Instrument):
         def before_task_step(self, task: Task) -> None:

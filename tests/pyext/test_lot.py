@@ -398,6 +398,34 @@ async def with_breakers(*lots: ParkingLot) -> Task:
 
 
 @trio_test
+async def test_of_two_broken_lots_the_one_counts_where_the_task_was() -> None:
+    first, second = ParkingLot(), ParkingLot()
+
+    async def parks() -> None:
+        with pytest.raises(ctrio.BrokenResourceError, match="'breaks second'"):
+            await first.park()
+
+    async def breaks(lot: ParkingLot) -> None:
+        lot.break_lot()
+
+    async with ctrio.open_nursery() as nursery:
+        nursery.start_soon(parks)
+        await wait_all_tasks_blocked()
+        first.repark(second)
+        nursery.start_soon(breaks, first, name="breaks first")
+        await wait_all_tasks_blocked()
+        breaker = await nursery.start(waits, name="breaks second")
+        second.break_lot(breaker)
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+
+
+async def waits(task_status: ctrio.TaskStatus[Task]) -> None:
+    task_status.started(current_task())
+    await ctrio.sleep_forever()
+
+
+@trio_test
 async def test_a_lot_breaks_when_a_task_exits_that_answers_for_it() -> None:
     lots = [ParkingLot() for _ in range(2)]
     errors: list[str] = []
@@ -430,8 +458,9 @@ async def test_a_registration_can_be_taken_back_once() -> None:
         add_parking_lot_breaker(task=me, lot=lot)
     for _ in range(2):
         remove_parking_lot_breaker(me, lot)
-    with pytest.raises(RuntimeError, match=text):
+    with pytest.raises(RuntimeError, match=text) as caught:
         remove_parking_lot_breaker(me, lot)
+    assert caught.value.__suppress_context__  # As if it were raised `from None`.
     assert me not in GLOBAL_PARKING_LOT_BREAKER
     lock = ctrio.Lock()
     async with lock:  # which answers for itself

@@ -231,6 +231,20 @@ def test_a_system_task_that_fails_breaks_the_run() -> None:
     assert ended == [True]
 
 
+@pytest.mark.filterwarnings("ignore:.*strict_exception_groups")
+def test_loose_groups_are_loose_around_system_tasks_too() -> None:
+    async def fails() -> None:
+        raise ValueError("on purpose")
+
+    async def main() -> None:
+        spawn_system_task(fails)
+        await ctrio.sleep_forever()
+
+    with pytest.raises(TrioInternalError) as caught:
+        ctrio.run(main, strict_exception_groups=False)
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
 def test_an_abort_function_that_answers_nonsense_breaks_the_run() -> None:
     for answer in (None, True, 1, "SUCCEEDED"):
 

@@ -166,6 +166,7 @@ async def test_a_lock_whose_owner_is_gone_is_broken_for_ever() -> None:
         with pytest.raises(ctrio.BrokenResourceError) as caught:
             await lock.acquire()
         errors.append(str(caught.value))
+        assert caught.value.__suppress_context__  # As if it were raised `from None`.
 
     async with ctrio.open_nursery() as nursery:
         nursery.start_soon(hold)

@@ -24,7 +24,7 @@ from ctrio import (
     sleep,
 )
 from ctrio.lowlevel import checkpoint
-from ctrio.testing import trio_test
+from ctrio.testing import MockClock, trio_test, wait_all_tasks_blocked
 
 if sys.version_info < (3, 11):
     from exceptiongroup import BaseExceptionGroup
@@ -215,3 +215,63 @@ async def test_a_generator_may_use_one_as_its_context_manager() -> None:
 
     with pytest.raises(TooSlowError), limited():
         await ctrio.sleep_forever()
+
+
+# --- deadlines that have passed before the loop has seen it -------------------------
+
+
+def test_a_change_of_the_shield_looks_at_the_deadline() -> None:
+    clock = MockClock()
+
+    async def main() -> None:
+        with CancelScope(deadline=1) as scope:
+            clock.jump(1)
+            scope.shield = True
+            scope.deadline = 5
+            assert scope.cancel_called
+
+    ctrio.run(main, clock=clock)
+
+
+def test_a_cancellation_that_meets_a_passed_deadline_leaves_it_the_reason() -> None:
+    clock = MockClock()
+
+    async def main() -> None:
+        with CancelScope() as outer, CancelScope(deadline=1):
+            clock.jump(1)
+            outer.cancel(reason="explicit")
+            with pytest.raises(ctrio.Cancelled) as caught:
+                await checkpoint()
+            assert caught.value.source == "deadline"
+
+    ctrio.run(main, clock=clock)
+
+
+def test_a_sleep_that_is_over_is_cancelled_by_its_deadline() -> None:
+    clock = MockClock()
+
+    async def main() -> None:
+
+        async def sleeper() -> None:
+            with pytest.raises(ctrio.Cancelled) as caught:
+                await sleep(1)
+            assert caught.value.source == "deadline"
+
+        async with ctrio.open_nursery() as nursery:
+            nursery.start_soon(sleeper)
+            await wait_all_tasks_blocked()
+            clock.jump(1)
+            nursery.cancel_scope.cancel(reason="explicit")
+
+    ctrio.run(main, clock=clock)
+
+
+def test_a_sleep_that_is_not_over_is_cancelled_by_who_cancels() -> None:
+    async def main() -> None:
+        with CancelScope() as outer:
+            outer.cancel(reason="explicit")
+            with pytest.raises(ctrio.Cancelled) as caught:
+                await sleep(1)
+            assert caught.value.source == "explicit"
+
+    ctrio.run(main, clock=MockClock())

@@ -121,4 +121,7 @@ void ctrio__stop_iteration(struct ctrio__state *state, PyObject *value);
 void ctrio__forget_result(struct ctrio__state *state);
 /* A number of seconds, any number. */
 int ctrio__seconds(PyObject *object, double *out);
+/* coroutine_look.c: what people look at */
+extern PyGetSetDef ctrio__coroutine_getset[];
+PyObject *ctrio__coroutine_repr(PyObject *self);
 #endif

@@ -1,5 +1,6 @@
 /* test_listener.c - accepting: every address, troubles of the machine, a close meanwhile. */
 #include "api/listener.h"
+#include "seal.h"
 #include "wire.h"
 #include <ctrio/lowlevel.h>
 #include <fcntl.h>
@@ -7,9 +8,6 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
-#ifdef CTRIO_VALGRIND
-#include <valgrind/valgrind.h>
-#endif
 
 static struct wire wire;
 static char logged[1024];
@@ -57,12 +55,10 @@ static int accepts_short(void *arg)
 
 static void an_accept_for_which_there_is_no_descriptor_is_made_again(void)
 {
-#ifdef CTRIO_VALGRIND
-    if (RUNNING_ON_VALGRIND) {
+    if (seal_on_valgrind()) {
         skip("valgrind takes the connection, and only then finds that the limit is reached");
         return;
     }
-#endif
     struct ctrio_run_options run = {.log = keep_log_and_lift};
     logged[0] = '\0';
     is(front_run_with(accepts_short, NULL, &run), 0);

@@ -22,6 +22,15 @@
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##call, 0, 1),                                         \
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
+bool seal_on_valgrind(void)
+{
+#ifdef CTRIO_VALGRIND
+    return RUNNING_ON_VALGRIND != 0;
+#else
+    return false;
+#endif
+}
+
 bool seal_process(void)
 {
     struct sock_filter filter[] = {
@@ -37,10 +46,8 @@ bool seal_process(void)
         ALLOW(exit_group),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
     };
-#ifdef CTRIO_VALGRIND
-    if (RUNNING_ON_VALGRIND) /* its own calls would be caught */
+    if (seal_on_valgrind()) /* its own calls would be caught */
         return false;
-#endif
     const struct sock_fprog program = {sizeof filter / sizeof filter[0], filter};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return false;

@@ -9,6 +9,8 @@ bool seal_process(void);
 enum { SEAL_IMPOSSIBLE = 77 };
 /* What a child that runs fn came to: its exit status, or -signal. */
 int child_came_to(int (*fn)(void));
+/* Valgrind makes and limits system calls in its own way. */
+bool seal_on_valgrind(void);
 /* Whether that is not SEAL_IMPOSSIBLE; else the test is skipped. */
 bool seal_was_possible(int status);
 #endif

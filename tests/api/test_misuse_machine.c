@@ -506,7 +506,10 @@ __attribute__((noinline)) static size_t descend(size_t depth)
 {
     volatile char room[4096];
     memset((char *)(uintptr_t)room, (int)depth, sizeof room);
-    return depth == 0 ? 0 : descend(depth - 1) + (size_t)room[depth % sizeof room];
+    if (depth == 0)
+        return 0;
+    size_t below = descend(depth - 1);
+    return below + (unsigned char)room[depth % sizeof room];
 }
 
 static int overflow(void *arg)

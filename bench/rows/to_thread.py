@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from slices import Row, Slice, Watch
+from slices import Goal, Row, Slice, Watch
 
-ROW = Row("to_thread, a round trip (wall)", "us", clock="wall", pinned=False, rounds=15)
+ROW = Row(
+    "to_thread, a round trip (wall)",
+    "us",
+    (Goal("trio", 1 / 7), Goal("uvloop", 1 / 2)),
+    clock="wall",
+    pinned=False,
+    rounds=15,
+)
 
 
 def nothing() -> None:

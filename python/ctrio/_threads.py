@@ -11,11 +11,9 @@ from __future__ import annotations
 import contextvars
 import threading
 import types
-from itertools import count
 
 from ._abc import Generic
 from ._core import (
-    Abort,
     RunFinishedError,
     RunVar,
     TrioToken,
@@ -23,16 +21,20 @@ from ._core import (
     checkpoint,
     checkpoint_if_cancelled,
     current_task,
-    current_trio_token,
     disable_ki_protection,
     enable_ki_protection,
     in_trio_task,
-    reschedule,
     spawn_system_task,
     start_thread_soon,
     wait_task_rescheduled,
 )
-from ._ctrio import Cell, coroutine as _c_coroutine
+from ._ctrio import (
+    Cell,
+    ThreadPlaceholder as ThreadPlaceholder,
+    coroutine as _c_coroutine,
+    reschedule_with,
+    thread_count,
+)
 from ._sync import CapacityLimiter, Event
 from ._util import TYPE_CHECKING, coroutine_or_error
 
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any, TypeVar
 
-    from outcome import Outcome
     from typing_extensions import TypeVarTuple, Unpack
 
     from ._core import RaiseCancelT, Task
@@ -73,35 +74,9 @@ class _ParentTaskData(threading.local):
 PARENT_TASK_DATA = _ParentTaskData()
 
 _limiter_local: RunVar[CapacityLimiter] = RunVar("limiter")
-_thread_counter = count()
 
 
-class _ActiveThreads:
-    """The threads of a run that a task waits for, and an event: they are no more."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.event = Event()
-
-    def __enter__(self) -> None:
-        self.count += 1
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.count -= 1
-        if self.count == 0:
-            self.event.set()
-            self.event = Event()
-
-
-_active_threads_local: RunVar[_ActiveThreads] = RunVar("active_threads")
-
-
-def _active_threads() -> _ActiveThreads:
-    active = _active_threads_local.get(None)
-    if active is None:
-        active = _ActiveThreads()
-        _active_threads_local.set(active)
-    return active
+_completed_local: RunVar[Event] = RunVar("threads_completed")
 
 
 async def wait_all_threads_completed() -> None:
@@ -110,15 +85,25 @@ async def wait_all_threads_completed() -> None:
     What the tasks do then may start others.
     """
     await checkpoint()
-    active = _active_threads_local.get(None)
-    while active is not None and active.count:
-        await active.event.wait()
+    while thread_count():
+        event = _completed_local.get(None)
+        if event is None:
+            event = Event()
+            _completed_local.set(event)
+        await event.wait()
+
+
+def _tell_completed() -> None:
+    """Wake those who wait for this moment."""
+    event = _completed_local.get(None)
+    if event is not None:
+        event.set()
+        _completed_local.set(Event())
 
 
 def active_thread_count() -> int:
     """Return how many threads are working for tasks just now."""
-    active = _active_threads_local.get(None)
-    return 0 if active is None else active.count
+    return thread_count()
 
 
 def current_default_thread_limiter() -> CapacityLimiter:
@@ -130,16 +115,6 @@ def current_default_thread_limiter() -> CapacityLimiter:
     return limiter
 
 
-class ThreadPlaceholder:
-    """Borrows a token on behalf of a thread, which may outlive the task."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def __repr__(self) -> str:
-        return f"ThreadPlaceholder(name={self.name!r})"
-
-
 class _Message(Generic[RetT]):
     """Something that a thread wants to have run in the run's thread.
 
@@ -149,33 +124,37 @@ class _Message(Generic[RetT]):
 
     def __init__(self) -> None:
         self.context = contextvars.copy_context()
-        self._answer: Outcome[RetT] | None = None
+        self._value: RetT | None = None
+        self._error: BaseException | None = None
         self._answered = Cell()
 
-    def answer(self, answer: Outcome[RetT]) -> None:
-        """Wake the thread, in the run's thread."""
-        self._answer = answer
+    def answer(self) -> None:
+        """Wake the thread, in the run's thread; value or error are there."""
         self._answered.post()
 
-    def wait_for_answer(self) -> Outcome[RetT]:
-        """Wait, in the thread."""
+    def wait_for_answer(self) -> RetT:
+        """Wait, in the thread, and return or raise what comes."""
         while not self._answered.wait():
             pass
-        assert self._answer is not None
-        return self._answer
+        if self._error is not None:
+            # The error's traceback will lead to this frame and its callers', which
+            # must not lead back to the error.
+            error, self._error = self._error, None
+            try:
+                raise error
+            finally:
+                del error
+        return self._value  # type: ignore[return-value]
 
     def run_in_host_task(self, token: TrioToken) -> None:
         """Have it run in the task that waits for this thread."""
-        from outcome import Value
+        token.run_sync_soon(_wake_host_task, PARENT_TASK_DATA.task_register, self)
 
-        task_register = PARENT_TASK_DATA.task_register
 
-        def in_trio_thread() -> None:
-            task = task_register[0]
-            assert task is not None, "it only leaves if it may be abandoned"
-            reschedule(task, Value(self))
-
-        token.run_sync_soon(in_trio_thread)
+def _wake_host_task(task_register: list[Task | None], message: object) -> None:
+    task = task_register[0]
+    assert task is not None, "it only leaves if it may be abandoned"
+    reschedule_with(task, message)
 
 
 class Run(_Message[RetT]):
@@ -193,24 +172,28 @@ class Run(_Message[RetT]):
         """Run it as the user's code that it is."""
         return await coroutine_or_error(self.afn, *self.args)
 
+    async def _capture(self) -> None:
+        """Keep what it returns or raises: here, not in a frame below the error's."""
+        try:
+            self._value = await self.unprotected_afn()
+        except BaseException as exc:
+            self._error = _without_this_frame(exc)
+
     async def run(self) -> None:
         """Run it in this task, for the time with the thread's context."""
-        from outcome import acapture
-
         task = current_task()
         own_context = task.context
         task.context = self.context.copy()
         await cancel_shielded_checkpoint()  # a new context is entered with a new step
-        result = await acapture(self.unprotected_afn)
+        await self._capture()
         task.context = own_context
         await cancel_shielded_checkpoint()
-        self.answer(result)
+        self.answer()
 
     async def run_system(self) -> None:
         """Run it in a task of its own."""
-        from outcome import acapture
-
-        self.answer(await acapture(self.unprotected_afn))
+        await self._capture()
+        self.answer()
 
     def run_in_system_nursery(self, token: TrioToken) -> None:
         """Have it run in a system task."""
@@ -219,9 +202,8 @@ class Run(_Message[RetT]):
             try:
                 spawn_system_task(self.run_system, name=self.afn, context=self.context)
             except RuntimeError:  # too late
-                from outcome import Error
-
-                self.answer(Error(RunFinishedError("system nursery is closed")))
+                self._error = RunFinishedError("system nursery is closed")
+                self.answer()
 
         token.run_sync_soon(in_trio_thread)
 
@@ -243,91 +225,35 @@ class RunSync(_Message[RetT]):
 
     def run_sync(self) -> None:
         """Run it here."""
-        from outcome import capture
-
-        self.answer(capture(self.unprotected_fn))
+        try:
+            self._value = self.unprotected_fn()
+        except BaseException as exc:
+            self._error = _without_this_frame(exc)
+        self.answer()
 
     def run_in_system_nursery(self, token: TrioToken) -> None:
         """Have it run by the run loop."""
         token.run_sync_soon(self.run_sync)
 
 
+def _without_this_frame(exc: BaseException) -> BaseException:
+    """Take the frame that has caught it off its traceback."""
+    traceback = exc.__traceback__
+    return exc.with_traceback(None if traceback is None else traceback.tb_next)
+
+
+_COROUTINES = (types.CoroutineType, _c_coroutine)
+
+
 def _refuse_coroutine(ret: object, fn: object, wanted: str) -> None:
     """Raise TypeError if a function that should be a plain one turns out async."""
-    if isinstance(ret, (types.CoroutineType, _c_coroutine)):
+    if isinstance(ret, _COROUTINES):
         ret.close()  # or it would also complain that nobody awaited it
         name = getattr(fn, "__qualname__", fn)
         raise TypeError(
             f"Trio expected a {wanted} function, but {name!r} appears to be "
             "asynchronous"
         )
-
-
-def _copy_context_for_thread() -> contextvars.Context:
-    """Copy this task's context, less what sniffio knows."""
-    from sniffio import current_async_library_cvar
-
-    # Trio does not set this variable; somebody else may have, and in the thread
-    # there would be nothing left to hide it.
-    context = contextvars.copy_context()
-    context.run(current_async_library_cvar.set, None)
-    return context
-
-
-class _Call(Generic[RetT]):
-    """A function in a thread: what its task and the thread know of each other.
-
-    The block `with call:`, in the thread, is where the thread knows it.
-    """
-
-    def __init__(self, limiter: CapacityLimiter, abandon_on_cancel: bool) -> None:
-        self.limiter = limiter
-        self.abandon_on_cancel = abandon_on_cancel
-        self.token = current_trio_token()
-        self.task_register: list[Task | None] = [current_task()]
-        self.cancel_register: list[RaiseCancelT | None] = [None]
-        name = f"trio.to_thread.run_sync-{next(_thread_counter)}"
-        self.placeholder = ThreadPlaceholder(name)
-
-    def __enter__(self) -> None:
-        PARENT_TASK_DATA.token = self.token
-        PARENT_TASK_DATA.abandon_on_cancel = self.abandon_on_cancel
-        PARENT_TASK_DATA.cancel_register = self.cancel_register
-        PARENT_TASK_DATA.task_register = self.task_register
-
-    def __exit__(self, *exc_info: object) -> None:
-        PARENT_TASK_DATA.__dict__.clear()
-
-    def abort(self, raise_cancel: RaiseCancelT) -> Abort:
-        """Let the task go, if it may leave the thread alone."""
-        self.cancel_register[0] = raise_cancel
-        if not self.abandon_on_cancel:
-            return Abort.FAILED
-        self.task_register[0] = None
-        return Abort.SUCCEEDED
-
-    def deliver(self, result: Outcome[RetT]) -> None:
-        """Bring the function's outcome to the run, from the thread."""
-        try:
-            self.token.run_sync_soon(self._report_back, result)
-        except RunFinishedError:
-            pass  # abandoned, so long ago that the whole run has ended
-
-    def _report_back(self, result: Outcome[RetT]) -> None:
-        """Bring the function's outcome to the task, if it is still there."""
-        from outcome import Value, capture
-
-        def release_and_unwrap() -> RetT:
-            # The limiter may be the user's. If it fails, both errors are to be seen.
-            try:
-                return result.unwrap()
-            finally:
-                self.limiter.release_on_behalf_of(self.placeholder)
-
-        result = capture(release_and_unwrap)
-        task = self.task_register[0]
-        if task is not None:
-            reschedule(task, Value(result))
 
 
 @enable_ki_protection
@@ -359,37 +285,39 @@ async def to_thread_run_sync(
         What the function returns.
     """
     await checkpoint_if_cancelled()
-    may_abandon = bool(abandon_on_cancel)  # its __bool__ may raise: now, if at all
     if limiter is None:
         limiter = current_default_thread_limiter()
-    call: _Call[RetT] = _Call(limiter, may_abandon)
-    context = _copy_context_for_thread()
+    call = ThreadPlaceholder(limiter, abandon_on_cancel)
     if thread_name is None:
         function_name = getattr(sync_fn, "__name__", None)
         thread_name = f"{function_name} from {current_task().name}"
 
     def worker_fn() -> RetT:
-        with call:
-            ret = context.run(sync_fn, *args)
+        ret: RetT = call.run(PARENT_TASK_DATA, sync_fn, args)
+        if type(ret) in _COROUTINES:
             _refuse_coroutine(ret, sync_fn, "sync")
-            return ret
+        return ret
 
-    await limiter.acquire_on_behalf_of(call.placeholder)
-    with _active_threads():
+    await limiter.acquire_on_behalf_of(call)
+    call.enter()
+    try:
         try:
             start_thread_soon(worker_fn, call.deliver, thread_name)
         except BaseException:
-            limiter.release_on_behalf_of(call.placeholder)
+            limiter.release_on_behalf_of(call)
             raise
         while True:
             message: Any = await wait_task_rescheduled(call.abort)
+            if call.done:
+                return message  # type: ignore[no-any-return]
             if isinstance(message, Run):
                 await message.run()
-            elif isinstance(message, RunSync):
-                message.run_sync()
             else:
-                return message.unwrap()  # type: ignore[no-any-return]
+                message.run_sync()
             del message  # or it would live on until the next one comes
+    finally:
+        if call.leave():
+            _tell_completed()
 
 
 def from_thread_check_cancelled() -> None:
@@ -431,7 +359,7 @@ def _send_message_to_trio(
         message_to_trio.run_in_system_nursery(trio_token)
     else:
         message_to_trio.run_in_host_task(trio_token)
-    return message_to_trio.wait_for_answer().unwrap()
+    return message_to_trio.wait_for_answer()
 
 
 def from_thread_run(

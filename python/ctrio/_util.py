@@ -80,7 +80,7 @@ def coroutine_or_error(
             coro = _call_for_coroutine(async_fn, args)
         finally:
             local.name = outside
-    if isinstance(coro, Coroutine):
+    if type(coro) is types.CoroutineType or isinstance(coro, Coroutine):
         return coro
     raise TypeError(_why_not_a_coroutine(async_fn, coro))
 

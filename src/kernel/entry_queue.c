@@ -12,6 +12,7 @@ void ctrio__entry_queue_init(struct ctrio__entry_queue *queue)
 {
     atomic_init(&queue->head, NULL);
     atomic_init(&queue->size, 0);
+    atomic_init(&queue->watched, false);
     queue->taken = NULL;
     queue->task = NULL;
 }
@@ -30,9 +31,22 @@ int ctrio__entry_queue_push(struct ctrio_run *run, struct ctrio__entry *entry)
         entry->next = head;
     } while (!atomic_compare_exchange_weak_explicit(&queue->head, &head, entry,
                                                     memory_order_release, memory_order_relaxed));
-    if (before == 0) /* whoever found it empty wakes the loop */
+    /* Whoever found it empty wakes the loop, unless that is going to see the new size when it stops
+     * watching. */
+    if (before == 0 && !atomic_load_explicit(&queue->watched, memory_order_seq_cst))
         run->io_ops->force_wakeup(run->io);
     return 0;
+}
+
+void ctrio__entry_queue_watch(struct ctrio__entry_queue *queue)
+{
+    atomic_store_explicit(&queue->watched, true, memory_order_relaxed);
+}
+
+bool ctrio__entry_queue_unwatch(struct ctrio__entry_queue *queue)
+{
+    atomic_store_explicit(&queue->watched, false, memory_order_seq_cst);
+    return atomic_load_explicit(&queue->size, memory_order_seq_cst) != 0;
 }
 
 /* Takes what has been pushed; returns how many.  What was taken before has all been called. */

@@ -18,6 +18,7 @@ struct ctrio__entry_queue {
     _Atomic size_t size;                 /* pushed and not yet called */
     struct ctrio__entry *taken;          /* oldest first; only the run's thread */
     struct ctrio_task *task;             /* parked while nothing waits; NULL otherwise */
+    _Atomic bool watched;                /* the loop is awake and looks: it needs no bell */
 };
 void ctrio__entry_queue_init(struct ctrio__entry_queue *queue);
 /* [any thread, async-signal-safe]  CTRIO_RUN_FINISHED: too late, the entry is still yours.  An
@@ -27,6 +28,10 @@ static inline bool ctrio__entry_queue_pending(const struct ctrio__entry_queue *q
 {
     return atomic_load_explicit(&queue->size, memory_order_relaxed) != 0;
 }
+/* Between the two the loop's thread looks at the queue itself, and nobody rings for it.  unwatch
+ * tells whether something waits: then the loop must not sleep. */
+void ctrio__entry_queue_watch(struct ctrio__entry_queue *queue);
+bool ctrio__entry_queue_unwatch(struct ctrio__entry_queue *queue);
 /* The run is over: later pushes fail, what is left is given back. */
 void ctrio__entry_queue_close(struct ctrio__entry_queue *queue);
 /* From run_begin: wakes the task if something waits. */

@@ -30,5 +30,10 @@ int ctrio__native_run_job(struct ctrio__os *os, struct ctrio__job *job); /* on t
 bool ctrio__native_wait(struct ctrio__os *os, struct ctrio__cell *cell, double seconds);
 void ctrio__native_post(struct ctrio__os *os, struct ctrio__cell *cell);
 uint64_t ctrio__native_current(struct ctrio__os *os);
+bool ctrio__native_spin(struct ctrio__os *os, struct ctrio__spin *spin, enum ctrio__spin_for what,
+                        bool (*there)(const void *arg), const void *arg);
+/* In the child of a fork: whoever span is in the parent. */
+void ctrio__native_spin_after_fork(void);
+void ctrio__native_rename(struct ctrio__os *os, const char *name);
 extern const struct ctrio__thread_ops ctrio__native_threads;
 #endif

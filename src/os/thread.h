@@ -1,6 +1,7 @@
 /* thread.h - threads of ours: how they start, what they run, and the one way they sleep. */
 #ifndef CTRIO_OS_THREAD_H
 #define CTRIO_OS_THREAD_H
+#include "os/spin.h"
 #include <ctrio/types.h>
 #include <stdatomic.h>
 
@@ -9,7 +10,9 @@ struct ctrio__os;
 /* A flag to sleep on.  Posts are not counted: a second one before the wait changes nothing.  A
  * zeroed cell is ready; whoever was woken may free it. */
 struct ctrio__cell {
-    _Atomic uint32_t posted; /* 0 or 1; a wait that succeeds takes it back to 0 */
+    /* 1: posted, until a wait that succeeds takes it; 0: not; another value: not, and somebody may
+     * be asleep, who has to be woken. */
+    _Atomic uint32_t posted;
 };
 
 /* Work for a thread.  Borrowed by the threads until deliver is called, which may free it. */
@@ -29,5 +32,12 @@ struct ctrio__thread_ops {
     /* [any thread, async-signal-safe] */
     void (*post)(struct ctrio__os *os, struct ctrio__cell *cell);
     uint64_t (*current)(struct ctrio__os *os); /* identifies the calling thread while it lives */
+    /* Looks for some microseconds, awake, whether there(arg) has come to be so, and tells; it may
+     * decide not to (os/spin.h).  NULL: spinning is of no use in this world. */
+    bool (*spin)(struct ctrio__os *os, struct ctrio__spin *spin, enum ctrio__spin_for what,
+                 bool (*there)(const void *arg), const void *arg);
+    /* What the system calls the calling thread, shortened if need be.  NULL: it calls it nothing.
+     */
+    void (*rename)(struct ctrio__os *os, const char *name);
 };
 #endif

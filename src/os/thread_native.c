@@ -16,6 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { EMPTY, POSTED, ASLEEP }; /* what a cell holds */
+
 struct start {
     void (*fn)(void *arg);
     void *arg;
@@ -72,10 +74,10 @@ int ctrio__native_run_job(struct ctrio__os *os, struct ctrio__job *job)
     return ctrio__thread_cache_run(&native->cache, job);
 }
 
-static bool take(struct ctrio__cell *cell)
+static bool take(struct ctrio__cell *cell, uint32_t left)
 {
-    uint32_t posted = 1;
-    return atomic_compare_exchange_strong(&cell->posted, &posted, 0);
+    uint32_t posted = POSTED;
+    return atomic_compare_exchange_strong(&cell->posted, &posted, left);
 }
 
 /* The moment on the monotonic clock; NULL if it is never. */
@@ -95,21 +97,30 @@ static const struct timespec *moment(double seconds, struct timespec *at)
     return at;
 }
 
+/* Says that somebody sleeps here, unless it is posted: whoever posts then wakes. */
+static void lie_down(struct ctrio__cell *cell)
+{
+    uint32_t nobody = EMPTY;
+    atomic_compare_exchange_strong(&cell->posted, &nobody, ASLEEP);
+}
+
+/* Who has slept leaves ASLEEP behind: it cannot know whether others still do. */
 bool ctrio__native_wait(struct ctrio__os *os, struct ctrio__cell *cell, double seconds)
 {
     (void)os;
     CTRIO_ASSERT(!isnan(seconds));
-    if (take(cell))
+    if (take(cell, EMPTY))
         return true;
     if (seconds <= 0)
         return false;
     struct timespec storage;
     const struct timespec *until = moment(seconds, &storage);
     for (;;) {
-        long result = syscall(SYS_futex, &cell->posted, FUTEX_WAIT_BITSET_PRIVATE, 0, until, NULL,
-                              FUTEX_BITSET_MATCH_ANY);
+        lie_down(cell);
+        long result = syscall(SYS_futex, &cell->posted, FUTEX_WAIT_BITSET_PRIVATE, ASLEEP, until,
+                              NULL, FUTEX_BITSET_MATCH_ANY);
         bool expired = result < 0 && errno == ETIMEDOUT;
-        if (take(cell))
+        if (take(cell, ASLEEP))
             return true;
         if (expired)
             return false;
@@ -120,9 +131,15 @@ void ctrio__native_post(struct ctrio__os *os, struct ctrio__cell *cell)
 {
     (void)os;
     int saved = errno;
-    if (atomic_exchange(&cell->posted, 1) == 0)
+    if (atomic_exchange(&cell->posted, POSTED) == ASLEEP)
         syscall(SYS_futex, &cell->posted, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     errno = saved;
+}
+
+void ctrio__native_rename(struct ctrio__os *os, const char *name)
+{
+    (void)os;
+    set_name(pthread_self(), name);
 }
 
 uint64_t ctrio__native_current(struct ctrio__os *os)
@@ -138,4 +155,6 @@ const struct ctrio__thread_ops ctrio__native_threads = {
     .wait = ctrio__native_wait,
     .post = ctrio__native_post,
     .current = ctrio__native_current,
+    .spin = ctrio__native_spin,
+    .rename = ctrio__native_rename,
 };

@@ -102,6 +102,12 @@ PyObject *ctrio__spawn_system(struct ctrio__py_runner *runner, PyObject *const *
 /* traps.c: reschedule(task, next_send=None) */
 PyObject *ctrio__reschedule(struct ctrio__py_runner *runner, PyObject *const *args,
                             Py_ssize_t nargs, PyObject *kwnames);
+/* The same with an outcome of the kernel's, which it takes; `task` may be any object. */
+int ctrio__wake_with(struct ctrio__py_runner *runner, PyObject *task, struct ctrio__outcome *wake);
+/* token.c: a callback of the run's has raised (the error is set): all tasks are told */
+void ctrio__callback_failed(struct ctrio__py_runner *runner);
+/* runner.c: the run's TrioToken, a new reference */
+PyObject *ctrio__runner_token(struct ctrio__py_runner *runner);
 /* token.c */
 PyObject *ctrio__token_make(struct ctrio__py_runner *runner, enum ctrio__type_id type);
 /* module.c: everything that bind() must have given is there */

@@ -29,7 +29,7 @@ static PyObject *current_root_task(PyObject *module, PyObject *Py_UNUSED(ignored
 static PyObject *current_trio_token(PyObject *module, PyObject *Py_UNUSED(ignored))
 {
     struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
-    return runner != NULL ? ctrio__getattr((PyObject *)runner, "trio_token") : NULL;
+    return runner != NULL ? ctrio__runner_token(runner) : NULL;
 }
 static PyObject *current_effective_deadline(PyObject *module, PyObject *Py_UNUSED(ignored))
 {

@@ -5,6 +5,7 @@
  * then on are the methods looked up and called.  Handles of Python's are descriptors: an int, or
  * whatever has a fileno(). */
 #include "pyext/calls.h"
+#include "pyext/gil.h"
 #include "pyext/outcome.h"
 #include "pyext/sockets.h"
 
@@ -214,6 +215,30 @@ static bool waits_for_a_jump(const struct ctrio_run *run)
     return run->ready_count == 0 && run->clock->autojump_threshold != INFINITY;
 }
 
+/* A thread of ours has something to do that the run waits for: it may well be through before this
+ * one would be asleep. */
+static bool answer_is_near(struct ctrio__py_runner *runner)
+{
+    bool due = runner->thread_due;
+    runner->thread_due = false;
+    return due && !runner->run.guest && !ctrio__spin_held();
+}
+
+static bool is_pending(const void *queue)
+{
+    return ctrio__entry_queue_pending(queue);
+}
+
+/* True: there is something in the entry queue. */
+static bool spin_for_answer(struct ctrio__py_runner *runner)
+{
+    struct ctrio__entry_queue *queue = &runner->run.entries;
+    ctrio__entry_queue_watch(queue);
+    runner->os->threads->spin(runner->os, &runner->event_spin, CTRIO__SPIN_FOR_EVENT, is_pending,
+                              queue);
+    return ctrio__entry_queue_unwatch(queue);
+}
+
 static int get_events(struct ctrio__py_runner *runner, double timeout,
                       struct ctrio__io_events *events)
 {
@@ -223,9 +248,11 @@ static int get_events(struct ctrio__py_runner *runner, double timeout,
     CTRIO_ASSERT(timeout >= 0);
     *events = (struct ctrio__io_events){NULL, 0};
     if (timeout > 0 || waits_for_a_jump(&runner->run)) {
-        PyThreadState *thread = PyEval_SaveThread();
-        result = ops->get_events(io, timeout, events);
-        PyEval_RestoreThread(thread);
+        bool near = timeout > 0 && answer_is_near(runner);
+        PyThreadState *thread = ctrio__gil_leave();
+        near = near && spin_for_answer(runner);
+        result = ops->get_events(io, near ? 0 : timeout, events);
+        ctrio__gil_enter(thread, runner->os->threads, near ? &runner->gil_spin : NULL);
     } else {
         result = ops->get_events(io, 0, events);
     }

@@ -191,6 +191,8 @@ static int module_exec(PyObject *module)
         ctrio__exec_io,
         ctrio__exec_socket,
         ctrio__exec_thread,
+        ctrio__exec_thread_call,
+        ctrio__exec_worker,
         ctrio__exec_scripted,
         ctrio__exec_constructors,
     };

@@ -17,6 +17,7 @@
 #include "kernel/lock.h"
 #include "kernel/run.h"
 #include "kernel/semaphore.h"
+#include "os/spin.h"
 #include "pyext/state.h"
 
 struct ctrio__os;
@@ -119,10 +120,14 @@ struct ctrio__py_runner {
     PyObject *step_coro, *step_context; /* of the step under way; only compared */
     struct ctrio__thread outer;         /* another interpreter's, to be put back at the end */
     PyObject *weakrefs;
+    size_t thread_count;  /* calls into threads that a task waits for */
     uint64_t last_serial; /* given to an object that was made, or asked for its hash, in the run */
-    char *scratch;        /* for receives within a step; NULL before the first */
-    bool strict;          /* strict_exception_groups */
-    bool opened;          /* run is open: must be closed */
+    struct ctrio__spin event_spin, gil_spin; /* of the loop's wait */
+    char *scratch;                           /* for receives within a step; NULL before the first */
+    bool strict;                             /* strict_exception_groups */
+    bool thread_due; /* a thread was given something since the last wait: it may soon answer */
+    bool holds_spin; /* while it is open no thread spins; see gil.h */
+    bool opened;     /* run is open: must be closed */
     bool ki_installed, ki_at_checkpoints;
     bool ki_queued;       /* ki_entry is in the entry queue */
     bool leave_wakeup_fd; /* signals reach the host of a guest run, whose business they are */

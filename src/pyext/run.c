@@ -6,6 +6,7 @@
 #include "io/native.h"
 #include "kernel/loop.h"
 #include "pyext/calls.h"
+#include "pyext/gil.h"
 #include "pyext/outcome.h"
 #include "pyext/sockets.h"
 
@@ -211,16 +212,27 @@ int ctrio__runner_open(struct ctrio__py_runner *runner, const struct ctrio__runn
         return -1;
     }
     runner->opened = true;
+    runner->holds_spin = runner->os->threads->spin == NULL || !runner->kernel_clock->is_system ||
+                         runner->chooser != NULL;
+    if (runner->holds_spin)
+        ctrio__spin_hold(true);
     return ctrio__instruments_setup(runner, given->instruments);
+}
+
+static void close_kernel_run(struct ctrio__py_runner *runner)
+{
+    if (!runner->opened)
+        return;
+    ctrio__run_close(&runner->run);
+    runner->opened = false;
+    if (runner->holds_spin)
+        ctrio__spin_hold(false);
 }
 
 /* Gives back what the kernel still links, whatever state the run is in.  Idempotent. */
 void ctrio__runner_close(struct ctrio__py_runner *runner)
 {
-    if (runner->opened) {
-        ctrio__run_close(&runner->run);
-        runner->opened = false;
-    }
+    close_kernel_run(runner);
     for (int i = 0; i < 3; i++) {
         if (runner->nurseries[i] != NULL)
             Py_CLEAR(((struct ctrio__py_nursery *)runner->nurseries[i])->parent_task);
@@ -297,10 +309,7 @@ static void shut_down(struct ctrio__py_runner *runner)
 {
     ctrio__wakeup_remove(runner);
     close_own_tasks(runner);
-    if (runner->opened) {
-        ctrio__run_close(&runner->run);
-        runner->opened = false;
-    }
+    close_kernel_run(runner);
     if (runner->asyncgens != NULL)
         call_quietly(runner->asyncgens, "close");
     ctrio__instruments_call(runner, "after_run", NULL);

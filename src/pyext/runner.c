@@ -68,12 +68,15 @@ static PyObject *get_tasks(PyObject *self, void *Py_UNUSED(closure))
             Py_CLEAR(set);
     return set;
 }
-static PyObject *get_token(PyObject *self, void *Py_UNUSED(closure))
+PyObject *ctrio__runner_token(struct ctrio__py_runner *runner)
 {
-    struct ctrio__py_runner *runner = runner_of(self);
     if (runner->token == NULL)
         runner->token = ctrio__token_make(runner, TYPE_TOKEN);
     return Py_XNewRef(runner->token);
+}
+static PyObject *get_token(PyObject *self, void *Py_UNUSED(closure))
+{
+    return ctrio__runner_token(runner_of(self));
 }
 static PyObject *get_entry_queue(PyObject *self, void *Py_UNUSED(closure))
 {

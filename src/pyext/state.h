@@ -6,6 +6,7 @@
 #define CTRIO_PYEXT_STATE_H
 #include "pyext/compat.h"
 #include "pyext/named.h"
+#include <stdbool.h>
 
 enum ctrio__type_id {
     TYPE_NONE = -1,
@@ -43,6 +44,8 @@ enum ctrio__type_id {
     TYPE_RECEIVE_CHANNEL,
     TYPE_OPEN_CHANNEL,
     TYPE_CELL,
+    TYPE_WORKER,
+    TYPE_THREAD_PLACEHOLDER,
     TYPE_SOCKET_BASE,
     TYPE_STREAM_BASE,
     TYPE_IO_MANAGER,
@@ -114,7 +117,14 @@ enum ctrio__type_id {
     X(task_exited, "task_exited")                                                                  \
     X(before_io_wait, "before_io_wait")                                                            \
     X(after_io_wait, "after_io_wait")                                                              \
-    X(all_hooks, "_all")
+    X(all_hooks, "_all")                                                                           \
+    X(dunder_dict, "__dict__")                                                                     \
+    X(token, "token")                                                                              \
+    X(abandon_on_cancel, "abandon_on_cancel")                                                      \
+    X(cancel_register, "cancel_register")                                                          \
+    X(task_register, "task_register")                                                              \
+    X(release_on_behalf_of, "release_on_behalf_of")                                                \
+    X(idle_timeout, "IDLE_TIMEOUT")
 
 struct ctrio__coroutine;
 struct ctrio__state {
@@ -138,20 +148,23 @@ struct ctrio__state {
     PyObject *sniffio_local;   /* sniffio.thread_local; NULL before the first run */
     PyObject *outcome_value;   /* outcome.Value, outcome.Error; NULL before the first use */
     PyObject *outcome_error;
-    PyObject *stubs;        /* ctrio._stubs; NULL before the first use */
-    PyObject *statistics;   /* ctrio._statistics; NULL before the first use */
-    PyObject *socket_type;  /* socket.socket; NULL before the first use */
-    PyObject *partial_type; /* functools.partial; NULL before the first use */
+    PyObject *stubs;            /* ctrio._stubs; NULL before the first use */
+    PyObject *statistics;       /* ctrio._statistics; NULL before the first use */
+    PyObject *socket_type;      /* socket.socket; NULL before the first use */
+    PyObject *partial_type;     /* functools.partial; NULL before the first use */
+    PyObject *sniffio_variable; /* current_async_library_cvar; NULL before the first use */
     PyObject *empty_tuple;
     PyObject *spare_coroutine; /* done, for the next call; NULL: it is in use */
     PyObject *kept_stop;       /* a StopIteration to be used again; stop_iteration.c */
     PyObject *opcodes;         /* see ki.c */
     uint64_t last_serial;      /* given to an object hashed outside of a run */
+    uint64_t thread_calls;     /* how many have a number */
     Py_ssize_t ki_index;       /* of the mark on code objects */
     struct ctrio__coroutine *free_coroutines; /* chained by `self` */
     Py_ssize_t free_count;
     bool result_kept;        /* kept_stop has a value, since this step */
     bool io_manager_patched; /* somebody assigned to TheIOManager: look methods up */
+    bool workers_end;        /* the interpreter ends: no thread waits for a job */
     bool random_touched;     /* somebody seeded _run._r: draw the batch coins from it */
 };
 
@@ -205,5 +218,7 @@ int ctrio__exec_io(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_socket(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_scripted(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_thread(PyObject *module, struct ctrio__state *state);
+int ctrio__exec_thread_call(PyObject *module, struct ctrio__state *state);
+int ctrio__exec_worker(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_constructors(PyObject *module, struct ctrio__state *state);
 #endif

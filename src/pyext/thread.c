@@ -4,8 +4,9 @@
  * of the machine's.  Invariant: between two posts at most one wait succeeds.  A cell does not say
  * when a signal has come, so a wait looks up now and then to run its handler: more and more
  * rarely, since most who wait are workers, and only the main thread has handlers to run. */
-#include "os/native.h"
 #include "pyext/coroutine.h"
+#include "pyext/gil.h"
+#include "pyext/thread_cell.h"
 
 /* Seconds of the first and of the longest sleep without looking up. */
 #define FIRST_NAP 0.01
@@ -54,34 +55,67 @@ static PyObject *cell_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
-/* One stretch of sleep without the GIL. */
-static bool sleep_in(struct cell *self, double seconds)
+static bool is_posted(const void *arg)
 {
-    struct ctrio__os *os = os_of(self);
+    const struct ctrio__cell *cell = arg;
+    return atomic_load_explicit(&cell->posted, memory_order_relaxed) == 1;
+}
+
+/* A stretch of sleep without the GIL, after some looking if there is a place to learn from it. */
+static bool sleep_in(struct ctrio__os *os, struct ctrio__cell *cell, double seconds,
+                     struct ctrio__spin *event_spin, struct ctrio__spin *gil_spin)
+{
     const struct ctrio__thread_ops *threads = threads_of(os);
-    PyThreadState *thread = PyEval_SaveThread();
-    bool posted = threads->wait(os, &self->cell, seconds);
-    PyEval_RestoreThread(thread);
+    PyThreadState *thread = ctrio__gil_leave();
+    bool seen = event_spin != NULL && threads->spin != NULL && !ctrio__spin_held() &&
+                threads->spin(os, event_spin, CTRIO__SPIN_FOR_EVENT, is_posted, cell);
+    bool posted = threads->wait(os, cell, seconds);
+    ctrio__gil_enter(thread, threads, seen ? gil_spin : NULL);
     return posted;
 }
 
 /* 1: posted, 0: the time is over, -1: a signal handler has raised. */
 static int wait_for(struct cell *self, double seconds)
 {
+    static _Thread_local struct ctrio__spin event_spin, gil_spin;
+    struct ctrio__spin *look = &event_spin; /* before the first nap */
     double nap = FIRST_NAP;
     struct ctrio__os *os = os_of(self);
     if (threads_of(os)->wait(os, &self->cell, 0))
         return 1;
     while (seconds > 0) {
         nap = nap < seconds ? nap : seconds;
-        if (sleep_in(self, nap))
+        if (sleep_in(os, &self->cell, nap, look, &gil_spin))
             return 1;
         if (PyErr_CheckSignals() < 0)
             return -1;
         seconds -= nap;
         nap = nap * 2 < LONGEST_NAP ? nap * 2 : LONGEST_NAP;
+        look = NULL;
+        os = os_of(self); /* the run may have ended */
     }
     return 0;
+}
+
+bool ctrio__cell_sleep(struct ctrio__cell *cell, double seconds, struct ctrio__spin *event_spin,
+                       struct ctrio__spin *gil_spin)
+{
+    return sleep_in(NULL, cell, seconds, event_spin, gil_spin);
+}
+
+void ctrio__cell_post_here(const struct ctrio__state *state, struct ctrio__cell *cell)
+{
+    struct ctrio__py_runner *runner = ctrio__peek_runner(state);
+    ctrio__native_threads.post(NULL, cell);
+    if (runner != NULL)
+        runner->thread_due = true;
+}
+
+struct ctrio__cell *ctrio__machine_cell(const struct ctrio__state *state, PyObject *object)
+{
+    if (!Py_IS_TYPE(object, state->types[TYPE_CELL]) || cell_of(object)->runner != NULL)
+        return NULL;
+    return &cell_of(object)->cell;
 }
 
 static PyObject *cell_wait(PyObject *object, PyObject *const *args, Py_ssize_t nargs,
@@ -109,7 +143,10 @@ static PyObject *cell_post(PyObject *object, PyObject *Py_UNUSED(ignored))
 {
     struct cell *self = cell_of(object);
     struct ctrio__os *os = os_of(self);
+    struct ctrio__py_runner *runner = ctrio__peek_runner(ctrio__state_of(object));
     threads_of(os)->post(os, &self->cell);
+    if (runner != NULL)
+        runner->thread_due = true;
     Py_RETURN_NONE;
 }
 

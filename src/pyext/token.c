@@ -39,7 +39,7 @@ static const struct ctrio__async kill_everything = {.qualname = "kill_everything
                                                     .begin = begin_raise};
 
 /* As a system task; when those are over, beside the entry queue's own task. */
-static void report_failure(struct ctrio__py_runner *runner)
+void ctrio__callback_failed(struct ctrio__py_runner *runner)
 {
     PyObject *error = PyErr_GetRaisedException();
     PyObject *function = ctrio__function_new(runner->state, &kill_everything);
@@ -79,7 +79,7 @@ static void entry_call(struct ctrio__entry *base, struct ctrio_run *run)
     PyObject *result = PyObject_Call(entry->fn, entry->args, NULL);
     ctrio__callout_end(runner, previous);
     if (result == NULL)
-        report_failure(runner);
+        ctrio__callback_failed(runner);
     Py_XDECREF(result);
     entry_free(entry);
 }

@@ -153,33 +153,42 @@ static bool may_be_woken(const struct ctrio_task *task)
            (ctrio__list_linked(&task->lot_link) && task->park_data == task->lot);
 }
 
-PyObject *ctrio__reschedule(struct ctrio__py_runner *runner, PyObject *const *args,
-                            Py_ssize_t nargs, PyObject *kwnames)
+int ctrio__wake_with(struct ctrio__py_runner *runner, PyObject *object, struct ctrio__outcome *wake)
 {
-    struct ctrio__state *state = runner->state;
-    static const char *const names[] = {"task", "next_send"};
-    PyObject *out[2];
-    if (ctrio__parse("reschedule", args, nargs, kwnames, names, 1, 2, out) < 0)
-        return NULL;
-    if (!Py_IS_TYPE(out[0], state->types[TYPE_TASK])) {
-        PyErr_Format(PyExc_TypeError, "reschedule() expects a Task, not %R", out[0]);
-        return NULL;
+    struct ctrio__py_task *task = (struct ctrio__py_task *)object;
+    if (!Py_IS_TYPE(object, runner->state->types[TYPE_TASK])) {
+        PyErr_Format(PyExc_TypeError, "reschedule() expects a Task, not %R", object);
+        return -1;
     }
-    struct ctrio__py_task *task = (struct ctrio__py_task *)out[0];
     if (task->task.run != &runner->run || !may_be_woken(&task->task)) {
         PyErr_Format(PyExc_AssertionError,
                      "%R is not waiting to be rescheduled in this run: exactly one reschedule() "
                      "must answer each wait_task_rescheduled()",
                      task);
-        return NULL;
+        return -1;
     }
-    struct ctrio__outcome wake = {0, NULL};
-    if (out[1] != NULL && ctrio__outcome_from_python(state, out[1], &wake) < 0)
-        return NULL;
     Py_CLEAR(task->abort_func);
     Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));
     ctrio__lot_leave(&task->task);
-    ctrio__task_reschedule(&task->task, wake);
+    ctrio__task_reschedule(&task->task, *wake);
+    *wake = (struct ctrio__outcome){0, NULL};
+    return 0;
+}
+
+PyObject *ctrio__reschedule(struct ctrio__py_runner *runner, PyObject *const *args,
+                            Py_ssize_t nargs, PyObject *kwnames)
+{
+    static const char *const names[] = {"task", "next_send"};
+    PyObject *out[2];
+    struct ctrio__outcome wake = {0, NULL};
+    if (ctrio__parse("reschedule", args, nargs, kwnames, names, 1, 2, out) < 0)
+        return NULL;
+    if (out[1] != NULL && ctrio__outcome_from_python(runner->state, out[1], &wake) < 0)
+        return NULL;
+    if (ctrio__wake_with(runner, out[0], &wake) < 0) {
+        ctrio__py_outcome_drop(&wake);
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 static PyObject *reschedule(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
@@ -187,6 +196,22 @@ static PyObject *reschedule(PyObject *module, PyObject *const *args, Py_ssize_t 
 {
     struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
     return runner != NULL ? ctrio__reschedule(runner, args, nargs, kwnames) : NULL;
+}
+
+/* reschedule_with(task, value): reschedule(task, Value(value)) without the outcome. */
+static PyObject *reschedule_with(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    struct ctrio__py_runner *runner = ctrio__current_runner(PyModule_GetState(module));
+    if (runner == NULL)
+        return NULL;
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "reschedule_with() takes a task and a value");
+        return NULL;
+    }
+    struct ctrio__outcome wake = {0, Py_NewRef(args[1])};
+    int result = ctrio__wake_with(runner, args[0], &wake);
+    ctrio__py_outcome_drop(&wake);
+    return result < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 /* --- detaching --------------------------------------------------------------------- */
@@ -301,6 +326,7 @@ static PyMethodDef methods[] = {
      "It runs a little later, and is not cancelled before. To be done once for each wait.\n\n"
      "Args:\n    task: The task.\n    next_send: An `outcome.Value` or `outcome.Error`: what the\n"
      "        wait returns or raises; by default it returns None."},
+    {"reschedule_with", (PyCFunction)(void (*)(void))reschedule_with, METH_FASTCALL, NULL},
     {NULL, NULL, 0, NULL}};
 
 int ctrio__exec_traps(PyObject *module, struct ctrio__state *state)

@@ -35,6 +35,39 @@ static void push_three(struct script_task *self)
     is(atomic_load(&world.io.wakeups) - wakeups, 1); /* only who finds it empty wakes the loop */
 }
 
+static void push_watched(struct script_task *self)
+{
+    (void)self;
+    struct ctrio__entry_queue *queue = &world.run.entries;
+    size_t wakeups = atomic_load(&world.io.wakeups);
+    ctrio__entry_queue_watch(queue);
+    ok(!ctrio__entry_queue_unwatch(queue));
+    ctrio__entry_queue_watch(queue);
+    is(push(1, say_number), 0);
+    is(atomic_load(&world.io.wakeups) - wakeups, 0);
+    ok(ctrio__entry_queue_unwatch(queue)); /* so it will not sleep, and needs no bell */
+    is(push(2, say_number), 0);
+    is(atomic_load(&world.io.wakeups) - wakeups, 0);
+}
+
+static void push_unwatched(struct script_task *self)
+{
+    (void)self;
+    size_t wakeups = atomic_load(&world.io.wakeups);
+    is(push(3, say_number), 0);
+    is(atomic_load(&world.io.wakeups) - wakeups, 1);
+}
+
+static void nobody_rings_for_a_queue_that_is_watched(void)
+{
+    static const struct script_step main_task[] = {
+        CALL(push_watched), CHECKPOINT, CHECKPOINT, CALL(push_unwatched),
+        CHECKPOINT,         CHECKPOINT, END};
+    script_reset();
+    is(script_run(main_task), 0);
+    is(world.trace, "1 2 3");
+}
+
 static void entries_are_called_in_the_order_in_which_they_came(void)
 {
     static const struct script_step main_task[] = {CALL(push_three), NOTE("pushed"), CHECKPOINT,
@@ -284,6 +317,7 @@ static void a_run_that_ends_meanwhile_calls_what_it_has_accepted(void)
 }
 
 TAP_MAIN(TEST(entries_are_called_in_the_order_in_which_they_came),
+         TEST(nobody_rings_for_a_queue_that_is_watched),
          TEST(an_entry_wakes_a_run_in_which_nothing_happens),
          TEST(a_wait_is_not_begun_while_entries_are_pending),
          TEST(entries_that_push_entries_let_the_others_run_in_between),

@@ -5,6 +5,7 @@
 #include "tap.h"
 #include <math.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 
@@ -109,6 +110,60 @@ static void a_post_wakes_a_sleeper_before_its_time(void)
     }
 }
 
+static void *sleep_in(void *cell)
+{
+    return threads->wait(NULL, cell, 60) ? cell : NULL;
+}
+
+/* Whoever takes a post away from somebody who sleeps leaves the cell such that the next one wakes.
+ */
+static void a_sleeper_whose_post_was_taken_is_woken_by_the_next(void)
+{
+    for (int i = 0; i < 200; i++) {
+        struct ctrio__cell cell = {0};
+        pthread_t thread;
+        void *woken;
+        is(pthread_create(&thread, NULL, sleep_in, &cell), 0);
+        while (atomic_load(&cell.posted) == 0) /* until it says that it lies down */
+            sched_yield();
+        threads->post(NULL, &cell);
+        if (threads->wait(NULL, &cell, 0))
+            threads->post(NULL, &cell);
+        is(pthread_join(thread, &woken), 0);
+        ok(woken == &cell);
+    }
+}
+
+static void two_sleepers_need_two_posts(void)
+{
+    for (int i = 0; i < 200; i++) {
+        struct ctrio__cell cell = {0};
+        pthread_t sleepers[2];
+        for (int j = 0; j < 2; j++)
+            is(pthread_create(&sleepers[j], NULL, sleep_in, &cell), 0);
+        for (int j = 0; j < 2; j++) {
+            threads->post(NULL, &cell);
+            while (atomic_load(&cell.posted) == 1) /* one of them takes it */
+                sched_yield();
+        }
+        for (int j = 0; j < 2; j++) {
+            void *woken;
+            is(pthread_join(sleepers[j], &woken), 0);
+            ok(woken == &cell);
+        }
+    }
+}
+
+static void a_thread_takes_a_name(void)
+{
+    char before[16], name[16];
+    pthread_getname_np(pthread_self(), before, sizeof before);
+    threads->rename(NULL, "somebody with a name");
+    pthread_getname_np(pthread_self(), name, sizeof name);
+    is(strcmp(name, "somebody with a"), 0);
+    threads->rename(NULL, before);
+}
+
 static struct ctrio__cell from_handler;
 
 static void on_signal(int number)
@@ -138,5 +193,7 @@ static void starting_without_memory_fails_and_starts_nothing(void)
 TAP_MAIN(TEST(a_posted_cell_lets_one_wait_through),
          TEST(a_wait_that_times_out_has_waited_long_enough),
          BIG_TEST(threads_hand_turns_to_each_other), TEST(a_post_wakes_a_sleeper_before_its_time),
+         TEST(a_sleeper_whose_post_was_taken_is_woken_by_the_next),
+         TEST(two_sleepers_need_two_posts), TEST(a_thread_takes_a_name),
          TEST(a_signal_handler_may_post),
          BIG_TEST(starting_without_memory_fails_and_starts_nothing))

@@ -14,7 +14,7 @@ from growth import check, check_within
 from mock_clock import run_on_mock_clock
 
 import ctrio
-from ctrio import CancelScope, open_nursery
+from ctrio import CancelScope, from_thread, open_nursery, to_thread
 from ctrio.lowlevel import (
     Abort,
     ParkingLot,
@@ -317,6 +317,26 @@ def passing(descriptor: int) -> list[tuple[int, int, bytes]]:
     return [(stdlib_socket.SOL_SOCKET, stdlib_socket.SCM_RIGHTS, data)]
 
 
+async def threads() -> None:
+    def calls_back(fn: Any) -> Any:
+        assert from_thread.run_sync(fn, "7") == 7
+        with pytest.raises(ValueError, match="invalid literal"):
+            from_thread.run_sync(fn, "x")
+        from_thread.check_cancelled()
+        return from_thread.run(checkpoint)
+
+    assert await to_thread.run_sync(int, "7") == 7
+    with pytest.raises(ValueError, match="invalid literal"):
+        await to_thread.run_sync(int, "x")
+    with pytest.raises(TypeError, match="appears to be asynchronous"):
+        await to_thread.run_sync(checkpoint)  # type: ignore[unused-coroutine]
+    await to_thread.run_sync(calls_back, int)
+    await to_thread.run_sync(calls_back, int, abandon_on_cancel=True)
+    with CancelScope() as scope:
+        scope.cancel()
+        await to_thread.run_sync(int)
+
+
 async def system_tasks() -> None:
     spawn_system_task(checkpoint)
     spawn_system_task(ctrio.sleep_forever)
@@ -383,6 +403,7 @@ PRIMITIVES: list[Callable[[], Awaitable[None]]] = [
     channels,
     run_variables,
     messages,
+    threads,
     system_tasks,
     never_awaited,
     inspected,

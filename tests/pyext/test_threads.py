@@ -7,6 +7,7 @@ import inspect
 import sys
 import threading
 import types
+import weakref
 from collections.abc import AsyncGenerator, Callable
 from functools import partial
 from typing import Any
@@ -174,6 +175,39 @@ async def test_any_limiter_will_do() -> None:
     with pytest.raises(ValueError, match="release") as caught:
         await to_thread.run_sync(divmod, 1, 0, limiter=failing)  # type: ignore[arg-type]
     assert isinstance(caught.value.__context__, ZeroDivisionError)
+
+
+@trio_test
+async def test_when_the_limiter_fails_too_its_error_ends_in_the_function_s() -> None:
+    class Failing(Limiter):
+        def release_on_behalf_of(self, borrower: object) -> None:
+            try:
+                {}["nothing"]
+            except KeyError:
+                raise ValueError("release")  # noqa: B904
+
+    with pytest.raises(ValueError, match="release") as caught:
+        await to_thread.run_sync(divmod, 1, 0, limiter=Failing())  # type: ignore[arg-type]
+    own = caught.value.__context__
+    assert isinstance(own, KeyError)
+    assert isinstance(own.__context__, ZeroDivisionError)
+    with pytest.raises(ValueError, match="release") as caught:
+        await to_thread.run_sync(int, limiter=Failing())  # type: ignore[arg-type]
+    assert isinstance(caught.value.__context__, KeyError)
+
+
+@trio_test
+async def test_a_borrower_can_be_told_from_others() -> None:
+    limiter = Limiter()
+    for _ in range(2):
+        await to_thread.run_sync(int, limiter=limiter)  # type: ignore[arg-type]
+    first, _, second, _ = limiter.borrowers
+    names = [str(getattr(borrower, "name", None)) for borrower in (first, second)]
+    assert all(name.startswith("trio.to_thread.run_sync-") for name in names)
+    assert names[0] != names[1]
+    assert repr(first) == f"ThreadPlaceholder(name={names[0]!r})"
+    assert len({first, second}) == 2
+    assert weakref.ref(first)() is first
 
 
 @trio_test

@@ -19,7 +19,7 @@ from contextvars import Context
 from itertools import count
 from threading import Thread
 
-from .._ctrio import Cell
+from .._ctrio import Cell, WorkerBase, after_fork, end_workers
 from .._util import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from outcome import Outcome
 
     RetT = TypeVar("RetT")
-    Job: TypeAlias = tuple[Callable[[], Any], Callable[[Any], object], str | None]
     SetName: TypeAlias = Callable[[int | None, str], None]
 
 IDLE_TIMEOUT = 10
@@ -87,29 +86,21 @@ def get_os_thread_name_func() -> SetName | None:
     return set_name
 
 
-def _set_os_thread_name(ident: int | None, name: str) -> None:
-    """Find the way first, with ctypes: worth it only when a thread gets a name."""
-    global set_os_thread_name
-    set_os_thread_name = get_os_thread_name_func()
-    if set_os_thread_name is not None:
-        set_os_thread_name(ident, name)
+_OwnLock = Lock  # `Lock` may be another one by the time a worker looks
 
 
-set_os_thread_name: SetName | None = _set_os_thread_name
+class WorkerThread(WorkerBase):
+    """A thread and the job that it has been given; what it does is in C."""
 
-
-class WorkerThread:
-    """A thread and the job that it has been given."""
-
-    __slots__ = ("_default_name", "_job", "_thread", "_thread_cache", "_worker_lock")
+    __slots__ = ()
 
     def __init__(self, thread_cache: ThreadCache) -> None:
-        self._job: Job | None = None
-        self._thread_cache = thread_cache
         # Free when there is a job: the worker sleeps by taking it.
-        self._worker_lock = Lock()
-        self._worker_lock.acquire()
-        self._default_name = f"Trio thread {next(_numbers)}"
+        lock = Lock()
+        lock.acquire()
+        cell = lock._cell if type(lock) is _OwnLock else None
+        name = f"Trio thread {next(_numbers)}"
+        super().__init__(thread_cache._idle_workers, lock, cell, globals(), name)
         try:
             self._thread = self._new_thread(daemon=True)
         except RuntimeError:  # not in this interpreter
@@ -124,60 +115,21 @@ class WorkerThread:
         name = self._default_name
         return Thread(target=self._work, name=name, daemon=daemon, **kwargs)
 
-    def _set_name(self, name: str) -> None:
-        self._thread.name = name
-        if set_os_thread_name is not None:
-            set_os_thread_name(self._thread.ident, name)
+    def _complain(self, exc: BaseException) -> None:
+        """Tell of what was raised while an outcome was delivered."""
+        from traceback import print_exception
 
-    def _handle_job(self) -> None:
-        # In a function of its own, so that nothing of the job is left in a local.
-        from outcome import capture
-
-        assert self._job is not None
-        fn, deliver, name = self._job
-        self._job = None
-        if name is not None:
-            self._set_name(name)
-        result = capture(fn)
-        if name is not None:
-            self._set_name(self._default_name)
-        # Before delivering: the thread may be held up there for a long time, and
-        # keep alive whatever the function refers to.
-        del fn
-        # Idle before delivering: what is delivered may lead to the next job, which
-        # would otherwise start another thread.
-        self._thread_cache._idle_workers[self] = None
-        try:
-            deliver(result)
-        except BaseException as exc:
-            from traceback import print_exception
-
-            print("Exception while delivering result of thread", file=sys.stderr)
-            print_exception(type(exc), exc, exc.__traceback__)
-
-    def _work(self) -> None:
-        while True:
-            patience = 0 if self._thread_cache._ends else IDLE_TIMEOUT
-            if self._worker_lock.acquire(timeout=patience):
-                if self._job is None:
-                    return  # the cache ends
-                self._handle_job()
-                continue
-            try:
-                del self._thread_cache._idle_workers[self]
-            except KeyError:
-                continue  # somebody has taken it out to give it a job: wait for it
-            return
+        print("Exception while delivering result of thread", file=sys.stderr)
+        print_exception(type(exc), exc, exc.__traceback__)
 
 
 class ThreadCache:
     """The idle threads."""
 
-    __slots__ = ("_ends", "_ends_with_us", "_idle_workers")
+    __slots__ = ("_ends_with_us", "_idle_workers")
 
     def __init__(self) -> None:
         self._idle_workers: dict[WorkerThread, None] = {}
-        self._ends = False
         self._ends_with_us = False
 
     def end_with_the_interpreter(self) -> None:
@@ -193,13 +145,13 @@ class ThreadCache:
 
     def end(self) -> None:
         """Let the idle threads end, and each other one when it has done its job."""
-        self._ends = True
+        end_workers()
         while self._idle_workers:
             try:
                 worker, _ = self._idle_workers.popitem()
             except KeyError:
                 return
-            worker._worker_lock.release()
+            worker.dismiss()
 
     def start_thread_soon(
         self,
@@ -212,8 +164,7 @@ class ThreadCache:
             worker, _ = self._idle_workers.popitem()
         except KeyError:
             worker = WorkerThread(self)
-        worker._job = (fn, deliver, name)
-        worker._worker_lock.release()
+        worker.give(fn, deliver, name)
 
 
 THREAD_CACHE = ThreadCache()
@@ -242,3 +193,4 @@ def start_thread_soon(
 if hasattr(os, "register_at_fork"):
     # Threads do not go along into the child.
     os.register_at_fork(after_in_child=THREAD_CACHE._idle_workers.clear)
+    os.register_at_fork(after_in_child=after_fork)

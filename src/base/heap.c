@@ -2,7 +2,7 @@
  *
  * The path to the n-th node is n's binary digits below the leading one: 0 left, 1 right.  So the
  * last node is found in log n steps without an array, and the tree stays complete.  A pairing
- * heap inserts faster but has long tails on expiry; a wheel rounds deadlines: both refused. */
+ * heap inserts faster but has long tails on expiry. */
 #include "base/heap.h"
 #include "base/assert.h"
 

@@ -129,18 +129,19 @@ void ctrio__timer_arm(struct ctrio_run *run, struct ctrio_timer *timer)
     timer->serial = ++run->timer_serial;
     if (timer->when <= run->last_now + near_deadline) /* always, while the time is not known */
         run->deadline_far = false;
-    ctrio__heap_insert(&run->timers, timer);
+    ctrio__timers_insert(&run->timers, timer);
 }
 
 void ctrio__timer_disarm(struct ctrio_run *run, struct ctrio_timer *timer)
 {
     if (ctrio__timer_armed(run, timer))
-        ctrio__heap_remove(&run->timers, timer);
+        ctrio__timers_remove(&run->timers, timer);
 }
 
 double ctrio__run_next_deadline(const struct ctrio_run *run)
 {
-    return run->timers.root != NULL ? run->timers.root->when : INFINITY;
+    const struct ctrio_timer *first = ctrio__timers_first(&run->timers);
+    return first != NULL ? first->when : INFINITY;
 }
 
 /* Where deadlines are dense a wait that ends a little later finds several of them due.  A hundred
@@ -148,7 +149,7 @@ double ctrio__run_next_deadline(const struct ctrio_run *run)
  * one, and what a mock clock or a scripted machine says is exact. */
 static double slack_of(const struct ctrio_run *run)
 {
-    size_t count = run->timers.count;
+    size_t count = ctrio__timers_count(&run->timers);
     if (count <= waited_for_exactly || !run->clock->is_system || run->chooser != NULL ||
         run->strict)
         return 0.0;
@@ -187,14 +188,14 @@ static bool fire_timers(struct ctrio_run *run)
 {
     run->last_now = INFINITY;
     run->deadline_far = true;
-    if (run->timers.root == NULL)
+    struct ctrio_timer *timer = ctrio__timers_first(&run->timers);
+    if (timer == NULL)
         return false;
     double now = ctrio__run_time(run);
     run->last_now = now;
     bool any = false;
-    while (run->timers.root != NULL && run->timers.root->when <= now) {
-        struct ctrio_timer *timer = run->timers.root;
-        ctrio__heap_remove(&run->timers, timer);
+    for (; timer != NULL && timer->when <= now; timer = ctrio__timers_first(&run->timers)) {
+        ctrio__timers_remove(&run->timers, timer);
         timer->fire(timer);
         any = true;
     }

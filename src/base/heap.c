@@ -11,9 +11,7 @@ static struct ctrio_timer **link_of(struct ctrio__heap *heap, size_t number,
                                     struct ctrio_timer **parent)
 {
     CTRIO_ASSERT(number >= 1);
-    size_t bit = 1;
-    while (bit <= number / 2)
-        bit *= 2;
+    size_t bit = (size_t)1 << (63 - __builtin_clzll(number));
     struct ctrio_timer **link = &heap->root;
     *parent = NULL;
     for (bit /= 2; bit > 0; bit /= 2) {

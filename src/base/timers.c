@@ -171,6 +171,19 @@ static void spread(struct ctrio__timers *timers)
     timers->crowd = 2 * timers->near.count;
 }
 
+/* What has become too much for the heap, or has left it empty: rare, and so out of the way. */
+static __attribute__((noinline)) void spread_if_useful(struct ctrio__timers *timers)
+{
+    if (timers->near.count >= timers->crowd && timers->near.count >= timers->far_count / 2)
+        spread(timers);
+}
+
+static __attribute__((noinline)) void refill(struct ctrio__timers *timers)
+{
+    while (timers->near.root == NULL)
+        open_slot(timers);
+}
+
 void ctrio__timers_insert(struct ctrio__timers *timers, struct ctrio_timer *timer)
 {
     CTRIO_ASSERT(timer->when == timer->when);
@@ -182,9 +195,8 @@ void ctrio__timers_insert(struct ctrio__timers *timers, struct ctrio_timer *time
         }
     }
     ctrio__heap_insert(&timers->near, timer);
-    size_t near = timers->near.count;
-    if (near >= CROWD && near >= timers->crowd && near >= timers->far_count / 2)
-        spread(timers);
+    if (timers->near.count >= CROWD)
+        spread_if_useful(timers);
 }
 
 void ctrio__timers_remove(struct ctrio__timers *timers, struct ctrio_timer *timer)
@@ -194,8 +206,8 @@ void ctrio__timers_remove(struct ctrio__timers *timers, struct ctrio_timer *time
         return;
     }
     ctrio__heap_remove(&timers->near, timer);
-    while (timers->near.root == NULL && timers->far_count != 0)
-        open_slot(timers);
+    if (timers->far_count != 0 && timers->near.root == NULL)
+        refill(timers);
 }
 
 /* --- the check ----------------------------------------------------------------------------------

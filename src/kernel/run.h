@@ -62,6 +62,7 @@ struct ctrio_run {
     struct ctrio_task *current;  /* whose step runs; NULL between steps */
     struct ctrio_task *finished; /* has exited in this step; freed at its end */
 
+    struct ctrio__timers timers;
     struct ctrio_list idle;             /* struct ctrio__idle_op, shortest cushion first */
     struct ctrio_cancel_scope limbo;    /* cancelled for ever: adopts the misnested */
     struct ctrio_list roots;            /* open scopes without a parent, by sibling */
@@ -92,8 +93,6 @@ struct ctrio_run {
     uint32_t look_again_at;   /* at how many the ticks are read next */
     uint64_t unyielded_since; /* ticks at the first of them */
     uint64_t looked;          /* ticks when last read for this */
-
-    struct ctrio__timers timers; /* last, as it is 5.8 KB */
 };
 
 /* -ENOMEM or the backend's -errno; nothing to close then. */

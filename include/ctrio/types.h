@@ -117,10 +117,10 @@ struct ctrio_list {
 
 /* Something that happens at a time on the run's clock. */
 struct ctrio_timer {
-    struct ctrio_timer *parent, *left, *right; /* in the run's heap; NULL outside */
+    struct ctrio_timer *parent, *left, *right; /* among the run's timers; NULL outside */
     double when;                               /* seconds; never NAN; INFINITY: not armed */
     uint64_t serial;                           /* order of arming: breaks ties */
-    void (*fire)(struct ctrio_timer *timer);   /* called once, already out of the heap */
+    void (*fire)(struct ctrio_timer *timer);   /* called once, no longer among them */
 };
 
 enum ctrio_scope_state { CTRIO_SCOPE_UNENTERED, CTRIO_SCOPE_OPEN, CTRIO_SCOPE_CLOSED };

@@ -2,7 +2,7 @@
  *
  * The path to the n-th node is n's binary digits below the leading one: 0 left, 1 right.  So the
  * last node is found in log n steps without an array, and the tree stays complete.  A pairing
- * heap inserts faster but has long tails on expiry; a wheel rounds deadlines: both refused. */
+ * heap inserts faster but has long tails on expiry. */
 #include "base/heap.h"
 #include "base/assert.h"
 
@@ -11,9 +11,7 @@ static struct ctrio_timer **link_of(struct ctrio__heap *heap, size_t number,
                                     struct ctrio_timer **parent)
 {
     CTRIO_ASSERT(number >= 1);
-    size_t bit = 1;
-    while (bit <= number / 2)
-        bit *= 2;
+    size_t bit = (size_t)1 << (63 - __builtin_clzll(number));
     struct ctrio_timer **link = &heap->root;
     *parent = NULL;
     for (bit /= 2; bit > 0; bit /= 2) {

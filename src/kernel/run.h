@@ -11,8 +11,8 @@
  * run a thread at a time, and nobody here keeps a global. */
 #ifndef CTRIO_KERNEL_RUN_H
 #define CTRIO_KERNEL_RUN_H
-#include "base/heap.h"
 #include "base/rng.h"
+#include "base/timers.h"
 #include "kernel/chooser.h"
 #include "kernel/clock.h"
 #include "kernel/entry_queue.h"
@@ -62,7 +62,7 @@ struct ctrio_run {
     struct ctrio_task *current;  /* whose step runs; NULL between steps */
     struct ctrio_task *finished; /* has exited in this step; freed at its end */
 
-    struct ctrio__heap timers;
+    struct ctrio__timers timers;
     struct ctrio_list idle;             /* struct ctrio__idle_op, shortest cushion first */
     struct ctrio_cancel_scope limbo;    /* cancelled for ever: adopts the misnested */
     struct ctrio_list roots;            /* open scopes without a parent, by sibling */
@@ -140,7 +140,7 @@ void ctrio__timer_arm(struct ctrio_run *run, struct ctrio_timer *timer);
 void ctrio__timer_disarm(struct ctrio_run *run, struct ctrio_timer *timer);
 static inline bool ctrio__timer_armed(const struct ctrio_run *run, const struct ctrio_timer *timer)
 {
-    return timer->parent != NULL || run->timers.root == timer;
+    return ctrio__timers_has(&run->timers, timer);
 }
 double ctrio__run_next_deadline(const struct ctrio_run *run); /* INFINITY: none */
 

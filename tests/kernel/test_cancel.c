@@ -279,7 +279,7 @@ static void a_deadline_that_has_come_counts_as_passed(void)
     fresh();
     outer.deadline = -INFINITY;
     expect(main_task, "main=cancelled(deadline)");
-    ok(world.run.timers.root == NULL);
+    ok(ctrio__timers_first(&world.run.timers) == NULL);
 }
 
 static void a_relative_deadline_counts_from_the_opening(void)
@@ -297,14 +297,14 @@ static void a_relative_deadline_counts_from_the_opening(void)
 static void move_deadlines(struct script_task *self)
 {
     (void)self;
-    is(world.run.timers.count, 1);
+    is(ctrio__timers_count(&world.run.timers), 1);
     ctrio__scope_set_deadline(&outer, 9.0);
     is(ctrio__run_next_deadline(&world.run), 9.0);
     ctrio__scope_set_deadline(&outer, INFINITY);
-    is(world.run.timers.count, 0);
+    is(ctrio__timers_count(&world.run.timers), 0);
     ctrio__scope_set_deadline(&outer, 2.0);
     ctrio__scope_set_deadline(&outer, 4.0);
-    is(world.run.timers.count, 1);
+    is(ctrio__timers_count(&world.run.timers), 1);
 }
 
 static void a_deadline_can_be_moved_while_it_is_open(void)
@@ -322,7 +322,7 @@ static void a_deadline_can_be_moved_while_it_is_open(void)
 static void expired_together(struct script_task *self)
 {
     (void)self;
-    is(world.run.timers.count, 3);
+    is(ctrio__timers_count(&world.run.timers), 3);
 }
 
 static const struct script_step late_a[] = {OPEN_SCOPE(&outer),  TRY, FOREVER, REPORT,

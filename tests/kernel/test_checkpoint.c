@@ -228,8 +228,8 @@ static void abandon_it(void)
 
 static void no_timer_is_left(void)
 {
-    ok(world.run.timers.root == NULL);
-    is(world.run.timers.count, 0);
+    ok(ctrio__timers_first(&world.run.timers) == NULL);
+    is(ctrio__timers_count(&world.run.timers), 0);
     is(script_said("stuck"), 0);
 }
 

@@ -137,6 +137,65 @@ static void a_clock_that_may_jump_only_after_a_while_waits_so_long(void)
     is(world.io.now, 1250000000);
 }
 
+/* --- many timers ----------------------------------------------------------------------------- */
+
+enum { CROWD = 5000 };
+static struct ctrio_timer crowd[CROWD];
+static int crowd_size, early;
+static double latest; /* seconds after its time that one has fired */
+
+static void note_lateness(struct ctrio_timer *timer)
+{
+    double late = ctrio__run_time(&world.run) - timer->when;
+    early += late < 0.0;
+    latest = late > latest ? late : latest;
+}
+
+static void arm_crowd(struct script_task *self)
+{
+    double now = ctrio__run_time(self->task.run);
+    early = 0;
+    latest = 0.0;
+    for (int i = 0; i < crowd_size; i++) { /* ten microseconds apart */
+        crowd[i] = (struct ctrio_timer){.when = now + (i + 1) * 1e-5, .fire = note_lateness};
+        ctrio__timer_arm(self->task.run, &crowd[i]);
+    }
+}
+
+/* How often the loop has waited until all had fired. */
+static size_t waits_for(int count, bool strict, struct ctrio__chooser *chooser)
+{
+    static const struct script_step main_task[] = {CALL(arm_crowd), SLEEP(0.2), END};
+    on_the_system_clock();
+    crowd_size = count;
+    world.strict = strict;
+    world.chooser = chooser;
+    is(script_run(main_task), 0);
+    is(early, 0);
+    return world.io.waits;
+}
+
+static void where_many_timers_are_due_a_wait_ends_later_for_several_of_them(void)
+{
+    ok(waits_for(CROWD, false, NULL) < CROWD / 2); /* the fewer are left the less it waits */
+    ok(latest <= 10e-9 * CROWD + 2e-9);            /* the clock ticks in nanoseconds */
+    ok(latest > 10e-6);
+}
+
+static void a_few_timers_are_waited_for_exactly(void)
+{
+    ok(waits_for(99, false, NULL) >= 99); /* and the sleep */
+    ok(latest <= 2e-9);
+}
+
+static void whoever_decides_the_order_has_many_waited_for_exactly_too(void)
+{
+    ok(waits_for(CROWD, true, NULL) >= CROWD);
+    ok(latest <= 2e-9);
+    ok(waits_for(CROWD, false, &script_in_order) >= CROWD);
+    ok(latest <= 2e-9);
+}
+
 TAP_MAIN(TEST(a_mock_clock_stands_still_until_it_is_moved),
          TEST(a_mock_clock_is_worth_sleeping_for_never_or_not_at_all),
          TEST(autojump_goes_to_the_next_deadline_exactly_and_never_back),
@@ -144,4 +203,7 @@ TAP_MAIN(TEST(a_mock_clock_stands_still_until_it_is_moved),
          TEST(a_run_on_the_system_clock_sleeps_in_the_wait),
          TEST(a_long_sleep_is_waited_for_in_days), TEST(a_mock_run_jumps_to_each_deadline_in_turn),
          TEST(a_jump_wakes_whoever_it_passes),
-         TEST(a_clock_that_may_jump_only_after_a_while_waits_so_long))
+         TEST(a_clock_that_may_jump_only_after_a_while_waits_so_long),
+         TEST(where_many_timers_are_due_a_wait_ends_later_for_several_of_them),
+         TEST(a_few_timers_are_waited_for_exactly),
+         TEST(whoever_decides_the_order_has_many_waited_for_exactly_too))

@@ -545,7 +545,7 @@ static void open_a_million_siblings(struct script_task *self)
         ctrio__scope_open(&many[i], &self->task);
         ctrio__task_enter_scope(&self->task, &outer);
     }
-    is(world.run.timers.count, MILLION);
+    is(ctrio__timers_count(&world.run.timers), MILLION);
     ctrio__scope_cancel(&outer, NULL);
     for (int i = 0; i < MILLION; i++)
         wrong += !many[i].effectively_cancelled;
@@ -555,7 +555,7 @@ static void open_a_million_siblings(struct script_task *self)
         ctrio__scope_close(&many[i], &self->task, &io);
     }
     is(io.code, 0);
-    is(world.run.timers.count, 0);
+    is(ctrio__timers_count(&world.run.timers), 0);
 }
 
 static void a_million_sibling_scopes_are_cancelled_at_once(void)

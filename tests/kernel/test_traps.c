@@ -192,7 +192,7 @@ static void sleep_and_forget(struct script_task *self)
 {
     ctrio__sleep_op_init(&sleep_by_hand, ctrio__run_time(&world.run) + 1.0);
     is((int)step(&sleep_by_hand.op, self), (int)CTRIO__PARKED);
-    is(world.run.timers.count, 1);
+    is(ctrio__timers_count(&world.run.timers), 1);
 }
 
 static void a_sleep_that_is_forgotten_wakes_nobody(void)

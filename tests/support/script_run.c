@@ -142,7 +142,7 @@ static void moment(void)
 {
     if (world.moments++ == world.moment)
         world.interfere();
-    CTRIO_ASSERT_SLOW(ctrio__heap_valid(&world.run.timers));
+    CTRIO_ASSERT_SLOW(ctrio__timers_valid(&world.run.timers));
 }
 
 bool script_turn(void)

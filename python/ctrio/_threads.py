@@ -166,14 +166,19 @@ class _Message(Generic[RetT]):
 
     def run_in_host_task(self, token: TrioToken) -> None:
         """Have it run in the task that waits for this thread."""
-        from outcome import Value
+        from outcome import Error, Value
 
         task_register = PARENT_TASK_DATA.task_register
 
         def in_trio_thread() -> None:
             task = task_register[0]
             assert task is not None, "it only leaves if it may be abandoned"
-            reschedule(task, Value(self))
+            try:
+                message = Value(self)
+            except MemoryError as exc:  # the thread waits, and the task for the thread
+                self.answer(Error(exc))
+            else:
+                reschedule(task, message)
 
         token.run_sync_soon(in_trio_thread)
 
@@ -193,24 +198,34 @@ class Run(_Message[RetT]):
         """Run it as the user's code that it is."""
         return await coroutine_or_error(self.afn, *self.args)
 
+    async def capture(
+        self, context: Callable[[], contextvars.Context] | None = None
+    ) -> Outcome[RetT]:
+        """Run it; its outcome, or what kept it from being run. See `_capture`."""
+        from outcome import Error, acapture
+
+        try:
+            if context is not None:  # a new one is entered with a new step
+                current_task().context = context()
+                await cancel_shielded_checkpoint()
+            return await acapture(self.unprotected_afn)
+        except BaseException as exc:
+            return Error(exc)
+
     async def run(self) -> None:
         """Run it in this task, for the time with the thread's context."""
-        from outcome import acapture
-
         task = current_task()
         own_context = task.context
-        task.context = self.context.copy()
-        await cancel_shielded_checkpoint()  # a new context is entered with a new step
-        result = await acapture(self.unprotected_afn)
+        result = await self.capture(self.context.copy)
         task.context = own_context
-        await cancel_shielded_checkpoint()
-        self.answer(result)
+        try:
+            await cancel_shielded_checkpoint()
+        finally:
+            self.answer(result)
 
     async def run_system(self) -> None:
         """Run it in a task of its own."""
-        from outcome import acapture
-
-        self.answer(await acapture(self.unprotected_afn))
+        self.answer(await self.capture())
 
     def run_in_system_nursery(self, token: TrioToken) -> None:
         """Have it run in a system task."""
@@ -243,13 +258,25 @@ class RunSync(_Message[RetT]):
 
     def run_sync(self) -> None:
         """Run it here."""
-        from outcome import capture
-
-        self.answer(capture(self.unprotected_fn))
+        self.answer(_capture(self.unprotected_fn))
 
     def run_in_system_nursery(self, token: TrioToken) -> None:
         """Have it run by the run loop."""
         token.run_sync_soon(self.run_sync)
+
+
+def _capture(fn: Callable[[], RetT]) -> Outcome[RetT]:
+    """As `outcome.capture`, for whoever must have an outcome.
+
+    Somebody waits for it and for nothing else. Where there is no memory for the
+    outcome there is some for one without the call.
+    """
+    from outcome import Error, capture
+
+    try:
+        return capture(fn)
+    except BaseException as exc:
+        return Error(exc)
 
 
 def _refuse_coroutine(ret: object, fn: object, wanted: str) -> None:
@@ -315,7 +342,19 @@ class _Call(Generic[RetT]):
 
     def _report_back(self, result: Outcome[RetT]) -> None:
         """Bring the function's outcome to the task, if it is still there."""
-        from outcome import Value, capture
+        try:
+            message: Outcome[Outcome[RetT]] = self._release(result)
+        except BaseException as exc:  # no memory, and nothing else will wake the task
+            from outcome import Error
+
+            message = Error(exc)
+        task = self.task_register[0]
+        if task is not None:
+            reschedule(task, message)
+
+    def _release(self, result: Outcome[RetT]) -> Outcome[Outcome[RetT]]:
+        """Give the limiter its token back; what the task is to be told."""
+        from outcome import Value
 
         def release_and_unwrap() -> RetT:
             # The limiter may be the user's. If it fails, both errors are to be seen.
@@ -324,10 +363,7 @@ class _Call(Generic[RetT]):
             finally:
                 self.limiter.release_on_behalf_of(self.placeholder)
 
-        result = capture(release_and_unwrap)
-        task = self.task_register[0]
-        if task is not None:
-            reschedule(task, Value(result))
+        return Value(_capture(release_and_unwrap))
 
 
 @enable_ki_protection

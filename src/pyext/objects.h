@@ -113,6 +113,7 @@ struct ctrio__py_runner {
     PyObject *finalizer_throws;      /* answer to a foreign yield of the finaliser's */
     const void *finalizer_asked_by;  /* the coroutine it waits in; only compared */
     PyObject *token, *entry_queue;   /* made when asked for */
+    PyObject *context_key;           /* under which GLOBAL_RUN_CONTEXT knows the run */
     PyObject *ki_undo;               /* while our handler of SIGINT is installed: see ki.c */
     PyObject *idempotent;            /* dict (fn, args) -> None, queued */
     PyObject *failure;               /* what broke the run: becomes a TrioInternalError */

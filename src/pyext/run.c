@@ -318,7 +318,7 @@ static void shut_down(struct ctrio__py_runner *runner)
     remove_asyncgens(runner);
     ctrio__instruments_call(runner, "after_run", NULL);
     ctrio__ki_remove(runner);
-    if (ctrio__context_note(runner->state, (PyObject *)runner, false) < 0)
+    if (ctrio__context_forget(runner) < 0)
         PyErr_WriteUnraisable((PyObject *)runner);
     leave_thread(runner);
 }
@@ -462,7 +462,7 @@ static int set_up(struct ctrio__py_runner *runner)
     if (install_asyncgens(runner) < 0 || !ctrio__ki_install(runner))
         return -1;
     enter_thread(runner);
-    if (ctrio__context_note(runner->state, (PyObject *)runner, true) < 0)
+    if (ctrio__context_note(runner) < 0)
         return -1;
     if (!runner->leave_wakeup_fd && ctrio__wakeup_install(runner) < 0)
         return -1;

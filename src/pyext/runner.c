@@ -212,6 +212,7 @@ static int runner_clear(PyObject *self)
     Py_CLEAR(runner->asyncgens);
     Py_CLEAR(runner->asyncgens_undo);
     Py_CLEAR(runner->ki_undo);
+    Py_CLEAR(runner->context_key);
     Py_CLEAR(runner->finalizer);
     Py_CLEAR(runner->finalizer_throws);
     Py_CLEAR(runner->token);

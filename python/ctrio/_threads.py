@@ -313,6 +313,7 @@ class _Call(Generic[RetT]):
         self.token = current_trio_token()
         self.task_register: list[Task | None] = [current_task()]
         self.cancel_register: list[RaiseCancelT | None] = [None]
+        self.has_ended = False
         name = f"trio.to_thread.run_sync-{next(_thread_counter)}"
         self.placeholder = ThreadPlaceholder(name)
 
@@ -333,6 +334,17 @@ class _Call(Generic[RetT]):
         self.task_register[0] = None
         return Abort.SUCCEEDED
 
+    async def wait(self) -> object:
+        """Wait for a message from the thread, or for its end."""
+        while True:
+            try:
+                return await wait_task_rescheduled(self.abort)
+            except MemoryError:
+                # Not before there is nothing to wait for: else the thread's next
+                # message finds a task that does something else.
+                if self.has_ended or self.task_register[0] is None:
+                    raise
+
     def deliver(self, result: Outcome[RetT]) -> None:
         """Bring the function's outcome to the run, from the thread."""
         try:
@@ -342,6 +354,7 @@ class _Call(Generic[RetT]):
 
     def _report_back(self, result: Outcome[RetT]) -> None:
         """Bring the function's outcome to the task, if it is still there."""
+        self.has_ended = True
         try:
             message: Outcome[Outcome[RetT]] = self._release(result)
         except BaseException as exc:  # no memory, and nothing else will wake the task
@@ -418,7 +431,7 @@ async def to_thread_run_sync(
             limiter.release_on_behalf_of(call.placeholder)
             raise
         while True:
-            message: Any = await wait_task_rescheduled(call.abort)
+            message: Any = await call.wait()
             if isinstance(message, Run):
                 await message.run()
             elif isinstance(message, RunSync):

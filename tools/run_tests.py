@@ -57,12 +57,14 @@ def tail(log: Path, lines: int = 60) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
 
 
-def counted(name: str, script: Path, limit: float) -> Outcome | None:
+def counted(
+    name: str, script: Path, limit: float, python: str | Path = sys.executable
+) -> Outcome | None:
     """Run a script of ours that ends with `N passed, N failed`."""
     if not script.is_file():
         return None
     log, total = log_path(name), Outcome()
-    code = call([sys.executable, script], log, limit)
+    code = call([python, script], log, limit)
     lines = log.read_text(errors="replace").splitlines()
     found = SUM.match(lines[-1].strip()) if lines else None
     if found:
@@ -222,6 +224,15 @@ def python_asan() -> Outcome | None:
     )
 
 
+def faults() -> Outcome | None:
+    """Each allocation of each program of tests/faults fails, with our assertions on."""
+    script = TESTS / "faults/failing.py"
+    if not script.is_file():
+        return None
+    venv = bootstrap.ensure_other("faults", bootstrap.main_python(), *ASSERT)
+    return counted("faults", script, 60 * MINUTES, venv / "bin/python")
+
+
 def nogil_headers() -> Python:
     """A CPython whose headers know free threading.
 
@@ -317,6 +328,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
 }
 ON_REQUEST = {
     "asan-python": python_asan,
+    "faults": faults,
     "tsan": c_tsan,
     "cross": cross,
     "valgrind": analyze.valgrind,

@@ -8,6 +8,7 @@ import socket as stdlib
 import threading
 from typing import Any
 
+import corpus_primitives
 from corpus import PROGRAMS, Main, fail, plain
 from datagrams import DATAGRAMS, ours
 from host import run_as_guest
@@ -27,7 +28,7 @@ from ctrio.lowlevel import (
 )
 from ctrio.testing import MockClock, wait_all_tasks_blocked
 
-__all__ = ["PROGRAMS"]
+__all__ = ["PROGRAMS", "corpus_primitives"]
 
 
 def program(main: Main) -> Main:

@@ -44,7 +44,11 @@ AGAIN = 8
 """How often an allocation fails again whose run has left something behind."""
 
 ONLY_THE_CORE_S = hasattr(sys, "gettotalrefcount")
-"""A debug build of CPython ends by an assertion where its own bytecode lacks memory."""
+"""A debug build of CPython ends by assertions where its own code lacks memory.
+
+What the core asks of CPython (a group of exceptions, say) can end so as well: there
+these runs show where to look, and are no test.
+"""
 
 Finding = tuple[int, str]
 

@@ -13,7 +13,7 @@ IN_VENV = build/venv/bin/python
 export PYTHONDONTWRITEBYTECODE = 1
 
 .DEFAULT_GOAL := help
-.PHONY: demo test bench conformance ecosystem interpreters style asan tsan cross analyze coverage build install clean help
+.PHONY: demo test bench conformance ecosystem interpreters style asan faults tsan cross analyze coverage build install clean help
 
 demo: ## the main job on real input: a file server, its clients, trio beside it, and a server in C (40 s first, then 30 s)
 	@$(BOOTSTRAP) trio ctrio examples
@@ -48,6 +48,10 @@ style: ## include rule, sizes, symbols, clang-format, ruff, mypy (1 min)
 asan: ## the C tests and the Python tests under AddressSanitizer and UBSan (6 min)
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py asan asan-alloc asan-python
+
+faults: ## Python programs whose every allocation fails in turn (8 min)
+	@$(BOOTSTRAP) venv
+	@$(IN_VENV) tools/run_tests.py asan-alloc faults
 
 tsan: ## the C tests under ThreadSanitizer, with 10,000,000 calls from 8 threads (6 min)
 	@$(BOOTSTRAP) venv

@@ -59,13 +59,17 @@ def tail(log: Path, lines: int = 60) -> str:
 
 
 def counted(
-    name: str, script: Path, limit: float, *arguments: str | Path
+    name: str,
+    script: Path,
+    limit: float,
+    *arguments: str | Path,
+    python: str | Path = sys.executable,
 ) -> Outcome | None:
     """Run a script of ours that ends with `N passed, N failed`."""
     if not script.is_file():
         return None
     log, total = log_path(name), Outcome()
-    code = call([sys.executable, script, *arguments], log, limit)
+    code = call([python, script, *arguments], log, limit)
     lines = log.read_text(errors="replace").splitlines()
     found = SUM.match(lines[-1].strip()) if lines else None
     if found:
@@ -245,6 +249,15 @@ def python_asan() -> Outcome | None:
     )
 
 
+def faults() -> Outcome | None:
+    """Each allocation of each program of tests/faults fails, with our assertions on."""
+    script = TESTS / "faults/failing.py"
+    if not script.is_file():
+        return None
+    venv = bootstrap.ensure_other("faults", bootstrap.main_python(), *ASSERT)
+    return counted("faults", script, 60 * MINUTES, python=venv / "bin/python")
+
+
 def nogil_headers() -> Python:
     """A CPython whose headers know free threading.
 
@@ -396,6 +409,7 @@ ON_REQUEST = {
     "interpreters": interpreters,
     "ecosystem": ecosystem,
     "ecosystem-also": ecosystem_also,
+    "faults": faults,
     "tsan": c_tsan,
     "cross": cross,
     "valgrind": analyze.valgrind,

@@ -26,12 +26,21 @@ def _signal_handler(
     before: dict[int, Any] = {}
     try:
         for signum in set(signals):
-            before[signum] = signal.signal(signum, handler)
+            original = signal.getsignal(signum)
+            try:
+                signal.signal(signum, handler)
+            except MemoryError:  # afterwards, perhaps
+                before[signum] = original
+                raise
+            before[signum] = original
         yield
     finally:
         # Also if one of them could not be set.
         for signum, original in before.items():
-            signal.signal(signum, original)
+            try:
+                signal.signal(signum, original)
+            except MemoryError:  # nobody else will do it
+                signal.signal(signum, original)
 
 
 class SignalReceiver:

@@ -364,33 +364,3 @@ void ctrio__scope_forget(struct ctrio_cancel_scope *scope)
     scope->reason = NULL;
     ctrio__reason_drop(reason);
 }
-
-static bool node_valid(const struct ctrio_cancel_scope *scope)
-{
-    if (scope->state != CTRIO_SCOPE_OPEN || scope->run == NULL)
-        return false;
-    if (scope->effectively_cancelled != (scope->cancel_called || parent_visible(scope)))
-        return false;
-    for (const struct ctrio_list *at = scope->tasks.next; at != &scope->tasks; at = at->next)
-        if (ctrio__task_from(at, scope_link)->scope != scope)
-            return false;
-    return true;
-}
-
-bool ctrio__scope_tree_valid(const struct ctrio_cancel_scope *root)
-{
-    const struct ctrio_cancel_scope *at = root;
-    for (;;) {
-        if (!node_valid(at))
-            return false;
-        if (!ctrio__list_empty(&at->children)) {
-            at = ctrio__scope_from(at->children.next, sibling);
-            continue;
-        }
-        while (at != root && at->sibling.next == &at->parent->children)
-            at = at->parent;
-        if (at == root)
-            return true;
-        at = ctrio__scope_from(at->sibling.next, sibling);
-    }
-}

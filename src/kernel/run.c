@@ -89,6 +89,7 @@ static void forget_scopes(struct ctrio_list *roots)
 
 void ctrio__run_close(struct ctrio_run *run)
 {
+    CTRIO_ASSERT_SLOW(run->failed != 0 || run->current != NULL || ctrio__run_valid(run));
     run->current = NULL;
     run->closed = true;
     forget_scopes(&run->limbo.children);
@@ -259,6 +260,8 @@ static bool process(struct ctrio_run *run, const struct ctrio__io_events *events
 void ctrio__run_begin(struct ctrio_run *run, const struct ctrio__io_events *events)
 {
     bool happened = true;
+    CTRIO_ASSERT_SLOW(run->failed != 0 ||
+                      ctrio__run_valid(run)); /* the turn before has left it so */
     if (events != NULL)
         happened = process(run, events);
     else if (!run->deadline_far)

@@ -143,6 +143,9 @@ static inline bool ctrio__timer_armed(const struct ctrio_run *run, const struct 
     return ctrio__timers_has(&run->timers, timer);
 }
 double ctrio__run_next_deadline(const struct ctrio_run *run); /* INFINITY: none */
+/* Between turns: its tasks, nurseries, scopes and queues agree with each other (debug builds,
+ * tests).  Of a large run only a part is looked at. */
+bool ctrio__run_valid(const struct ctrio_run *run);
 
 /* The body of the init task: nurseries, main task, shutdown in Trio's order.  object: the run. */
 struct ctrio__init_op {

@@ -52,7 +52,8 @@ int ctrio__take_name(const char *function, PyObject *const *args, Py_ssize_t nar
                      PyObject *kwnames, PyObject **name);
 
 /* context.c: a run starts or ends */
-int ctrio__context_note(struct ctrio__state *state, PyObject *runner, bool begins);
+int ctrio__context_note(struct ctrio__py_runner *runner);
+int ctrio__context_forget(struct ctrio__py_runner *runner);
 /* lot.c: the front end's lot_broken */
 void ctrio__py_lot_broken(struct ctrio_parking_lot *lot, struct ctrio_task *task);
 /* runner.c */

@@ -310,20 +310,29 @@ static PyType_Spec context_spec = {.name = "trio._core._run_context.RunContext",
                                             Py_TPFLAGS_DISALLOW_INSTANTIATION,
                                    .slots = context_slots};
 
-int ctrio__context_note(struct ctrio__state *state, PyObject *runner, bool begins)
+int ctrio__context_note(struct ctrio__py_runner *runner)
 {
+    struct ctrio__state *state = runner->state;
     PyObject *runs = context_of(state->run_context)->runs;
-    PyObject *key = PyLong_FromVoidPtr(runner);
-    int failed = key == NULL;
-    if (!failed && begins) {
-        PyObject *entry = Py_BuildValue("{O:O}", state->names.runner, runner);
-        failed = entry == NULL || PyDict_SetItem(runs, key, entry) < 0;
-        Py_XDECREF(entry);
-    } else if (!failed && PyDict_Contains(runs, key) > 0) {
-        failed = PyDict_DelItem(runs, key) < 0;
-    }
-    Py_XDECREF(key);
+    PyObject *entry = Py_BuildValue("{O:O}", state->names.runner, (PyObject *)runner);
+    CTRIO_ASSERT(runner->context_key == NULL);
+    runner->context_key = PyLong_FromVoidPtr(runner);
+    int failed = entry == NULL || runner->context_key == NULL ||
+                 PyDict_SetItem(runs, runner->context_key, entry) < 0;
+    Py_XDECREF(entry);
     return failed ? -1 : 0;
+}
+
+int ctrio__context_forget(struct ctrio__py_runner *runner)
+{
+    PyObject *runs = context_of(runner->state->run_context)->runs;
+    PyObject *key = runner->context_key;
+    runner->context_key = NULL;
+    int present = key != NULL ? PyDict_Contains(runs, key) : 0;
+    if (present > 0)
+        present = PyDict_DelItem(runs, key);
+    Py_XDECREF(key);
+    return present < 0 ? -1 : 0;
 }
 
 int ctrio__exec_context(PyObject *module, struct ctrio__state *state)

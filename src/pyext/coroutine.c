@@ -99,6 +99,7 @@ static PySendResult finish(struct ctrio__coroutine *coro, struct ctrio__outcome 
         *result = async->finish(coro, io);
     else
         *result = io->code >= 0 ? Py_NewRef(Py_None) : ctrio__raise(state, io);
+    CTRIO_ASSERT(*result != NULL || PyErr_Occurred() != NULL);
     release(coro);
     return *result != NULL ? PYGEN_RETURN : PYGEN_ERROR;
 }

@@ -100,7 +100,7 @@ static void guest_finalize(PyObject *self)
         return;
     bool elsewhere = ctrio__thread.runner != (const PyObject *)runner;
     Py_INCREF(self);
-    if (elsewhere && (runner->wakeup_installed || runner->ki_installed) &&
+    if (elsewhere && (runner->wakeup_installed || runner->ki_undo != NULL) &&
         Py_AddPendingCall(abandon_in_main_thread, self) == 0)
         return; /* with the reference */
     abandon(guest);

@@ -145,90 +145,98 @@ static bool is_handler_of(const struct ctrio__py_runner *runner, PyObject *objec
            PyCFunction_GET_SELF(object) == (const PyObject *)runner;
 }
 
-/* The two calls of `_signal` that we need; `signal` only adds enums to it. */
-static PyObject *present_handler(PyObject *signals, PyObject *number)
+/* What we need of `_signal` (`signal` only adds enums to it), looked up when a run begins: its end
+ * may have no memory for names, and the handler has to go all the same. */
+enum { GETSIGNAL, SIGNAL, SIGINT_NUMBER, STANDARD, PARTS };
+
+static PyObject *parts_of_signal(void)
 {
-    return ctrio__call_method1(signals, "getsignal", number);
+    static const char *const names[PARTS] = {"getsignal", "signal", "SIGINT",
+                                             "default_int_handler"};
+    PyObject *signals = PyImport_ImportModule("_signal");
+    PyObject *parts = signals != NULL ? PyTuple_New(PARTS) : NULL;
+    for (int i = 0; parts != NULL && i < PARTS; i++) {
+        PyObject *part = ctrio__getattr(signals, names[i]);
+        if (part != NULL)
+            PyTuple_SET_ITEM(parts, i, part);
+        else
+            Py_CLEAR(parts);
+    }
+    Py_XDECREF(signals);
+    return parts;
 }
-static int set_handler(PyObject *signals, PyObject *number, PyObject *to)
+
+static PyObject *present_handler(PyObject *parts)
 {
-    PyObject *setter = ctrio__getattr(signals, "signal");
-    PyObject *result =
-        setter != NULL ? PyObject_CallFunctionObjArgs(setter, number, to, NULL) : NULL;
-    Py_XDECREF(setter);
+    return PyObject_CallOneArg(PyTuple_GET_ITEM(parts, GETSIGNAL),
+                               PyTuple_GET_ITEM(parts, SIGINT_NUMBER));
+}
+static int set_handler(PyObject *parts, PyObject *to)
+{
+    PyObject *args[] = {PyTuple_GET_ITEM(parts, SIGINT_NUMBER), to};
+    PyObject *result = PyObject_Vectorcall(PyTuple_GET_ITEM(parts, SIGNAL), args, 2, NULL);
     Py_XDECREF(result);
     return result != NULL ? 0 : -1;
 }
 
 /* In place of Python's own handler; somebody else's is left alone. */
-static int install(struct ctrio__py_runner *runner, PyObject *signals, PyObject *number)
+static int install(struct ctrio__py_runner *runner, PyObject *parts)
 {
-    PyObject *standard = ctrio__getattr(signals, "default_int_handler");
-    PyObject *present = standard != NULL ? present_handler(signals, number) : NULL;
+    PyObject *present = present_handler(parts);
     int result = present != NULL ? 0 : -1;
-    if (present != NULL && present == standard) {
+    if (present != NULL && present == PyTuple_GET_ITEM(parts, STANDARD)) {
         PyObject *ours = PyCFunction_New(&handler, (PyObject *)runner);
-        result = ours != NULL ? set_handler(signals, number, ours) : -1;
+        result = ours != NULL ? set_handler(parts, ours) : -1;
         Py_XDECREF(ours);
-        runner->ki_installed = result == 0;
-        if (result < 0 && PyErr_ExceptionMatches(PyExc_ValueError)) {
+        if (result == 0) {
+            runner->ki_undo = Py_NewRef(parts);
+        } else if (PyErr_ExceptionMatches(PyExc_ValueError)) {
             PyErr_Clear(); /* not the main thread: no signal arrives here */
             result = 0;
         }
     }
-    Py_XDECREF(standard);
     Py_XDECREF(present);
     return result;
 }
 
-static int put_back(struct ctrio__py_runner *runner, PyObject *signals, PyObject *number)
+static int put_back(struct ctrio__py_runner *runner)
 {
-    PyObject *standard = ctrio__getattr(signals, "default_int_handler");
-    PyObject *present = standard != NULL ? present_handler(signals, number) : NULL;
+    PyObject *parts = runner->ki_undo;
+    PyObject *present = present_handler(parts);
     int result = present != NULL ? 0 : -1;
     if (present != NULL && is_handler_of(runner, present))
-        result = set_handler(signals, number, standard);
-    Py_XDECREF(standard);
+        result = set_handler(parts, PyTuple_GET_ITEM(parts, STANDARD));
     Py_XDECREF(present);
-    return result;
-}
-
-static int with_signals(struct ctrio__py_runner *runner,
-                        int (*act)(struct ctrio__py_runner *runner, PyObject *signals,
-                                   PyObject *number))
-{
-    PyObject *signals = PyImport_ImportModule("_signal");
-    PyObject *number = signals != NULL ? ctrio__getattr(signals, "SIGINT") : NULL;
-    int result = number != NULL ? act(runner, signals, number) : -1;
-    Py_XDECREF(signals);
-    Py_XDECREF(number);
     return result;
 }
 
 bool ctrio__ki_install(struct ctrio__py_runner *runner)
 {
-    CTRIO_ASSERT(!runner->ki_installed);
+    CTRIO_ASSERT(runner->ki_undo == NULL);
     runner->frame = (PyObject *)PyEval_GetFrame();
-    return with_signals(runner, install) == 0;
+    PyObject *parts = parts_of_signal();
+    int result = parts != NULL ? install(runner, parts) : -1;
+    Py_XDECREF(parts);
+    return result == 0;
 }
 
 /* Changing a handler first runs those of signals that have arrived.  Ours defers; one of the
  * user's may raise, and then nothing was changed: once more. */
 void ctrio__ki_remove(struct ctrio__py_runner *runner)
 {
-    if (runner->ki_installed) {
+    if (runner->ki_undo != NULL) {
         PyObject *error = PyErr_GetRaisedException();
         PyObject *previous = ctrio__callout_begin(runner);
-        if (with_signals(runner, put_back) < 0) {
+        if (put_back(runner) < 0) {
             ctrio__runner_fail(runner);
-            if (with_signals(runner, put_back) < 0)
+            if (put_back(runner) < 0)
                 PyErr_Clear();
         }
         ctrio__callout_end(runner, previous);
+        Py_CLEAR(runner->ki_undo);
         if (error != NULL)
             PyErr_SetRaisedException(error);
     }
-    runner->ki_installed = false;
     runner->frame = NULL;
 }
 

@@ -3,7 +3,9 @@
  * Multi-phase init, heap types, nothing static: any number of interpreters may load it, each with
  * its own GIL.  Py_mod_gil is not claimed: without the GIL, objects of ours would need an owner
  * check at every entry. */
+#include "base/alloc.h"
 #include "pyext/calls.h"
+#include <stdatomic.h>
 
 PyMODINIT_FUNC PyInit__ctrio(void);
 
@@ -160,6 +162,24 @@ static int learn_names(struct ctrio__state *state)
                : -1;
 }
 
+/* The kernel's memory is CPython's raw one: what counts it, traces it or makes it fail sees all. */
+static void *raw_resize(void *Py_UNUSED(self), void *old, size_t size)
+{
+    if (size != 0)
+        return PyMem_RawRealloc(old, size);
+    PyMem_RawFree(old);
+    return NULL;
+}
+
+/* Once for all interpreters: another may be in the middle of a run. */
+static void lend_memory(void)
+{
+    static const struct ctrio__allocator raw = {raw_resize, NULL};
+    static atomic_flag lent = ATOMIC_FLAG_INIT;
+    if (!atomic_flag_test_and_set(&lent))
+        ctrio__set_allocator(&raw);
+}
+
 static int module_exec(PyObject *module)
 {
     typedef int exec_function(PyObject *, struct ctrio__state *);
@@ -197,6 +217,7 @@ static int module_exec(PyObject *module)
         ctrio__exec_constructors,
     };
     struct ctrio__state *state = PyModule_GetState(module);
+    lend_memory();
     if (learn_names(state) < 0 || PyModule_AddFunctions(module, functions) < 0)
         return -1;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)

@@ -108,9 +108,12 @@ struct ctrio__py_runner {
     PyObject *instruments;
     PyObject *locals;                /* dict RunVar -> value */
     PyObject *asyncgens, *finalizer; /* AsyncGenerators; its coroutine during shutdown */
+    PyObject *asyncgens_undo;        /* (function, arguments): gives Python's hooks back */
     PyObject *finalizer_throws;      /* answer to a foreign yield of the finaliser's */
     const void *finalizer_asked_by;  /* the coroutine it waits in; only compared */
     PyObject *token, *entry_queue;   /* made when asked for */
+    PyObject *context_key;           /* under which GLOBAL_RUN_CONTEXT knows the run */
+    PyObject *ki_undo;               /* while our handler of SIGINT is installed: see ki.c */
     PyObject *idempotent;            /* dict (fn, args) -> None, queued */
     PyObject *failure;               /* what broke the run: becomes a TrioInternalError */
     PyObject *callout;               /* a frame, only compared: Python code above it is called
@@ -128,7 +131,7 @@ struct ctrio__py_runner {
     bool thread_due; /* a thread was given something since the last wait: it may soon answer */
     bool holds_spin; /* while it is open no thread spins; see gil.h */
     bool opened;     /* run is open: must be closed */
-    bool ki_installed, ki_at_checkpoints;
+    bool ki_at_checkpoints;
     bool ki_queued;       /* ki_entry is in the entry queue */
     bool leave_wakeup_fd; /* signals reach the host of a guest run, whose business they are */
 };

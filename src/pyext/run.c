@@ -234,8 +234,12 @@ void ctrio__runner_close(struct ctrio__py_runner *runner)
 {
     close_kernel_run(runner);
     for (int i = 0; i < 3; i++) {
-        if (runner->nurseries[i] != NULL)
-            Py_CLEAR(((struct ctrio__py_nursery *)runner->nurseries[i])->parent_task);
+        struct ctrio__py_nursery *nursery = (struct ctrio__py_nursery *)runner->nurseries[i];
+        if (nursery == NULL)
+            continue;
+        Py_CLEAR(nursery->parent_task);
+        if (nursery->nursery.run == NULL) /* the init task never got to opening it */
+            Py_DECREF(nursery);
         Py_CLEAR(runner->nurseries[i]);
     }
     if (runner->os_lent) { /* its owner takes it back now */
@@ -249,25 +253,34 @@ static int install_asyncgens(struct ctrio__py_runner *runner)
     runner->asyncgens = PyObject_CallNoArgs(runner->state->bound.asyncgens_factory);
     if (runner->asyncgens == NULL)
         return -1;
-    PyObject *result = ctrio__call_method1(runner->asyncgens, "install_hooks", (PyObject *)runner);
-    Py_XDECREF(result);
-    if (result == NULL)
+    runner->asyncgens_undo =
+        ctrio__call_method1(runner->asyncgens, "install_hooks", (PyObject *)runner);
+    if (runner->asyncgens_undo == NULL)
         return -1;
+    CTRIO_ASSERT(PyTuple_CheckExact(runner->asyncgens_undo));
     runner->run.hooks.finalize = ctrio__runner_finalize;
     runner->run.hooks.wanted |= CTRIO__HOOK_FINALIZE;
     return 0;
 }
 
-/* Calls `method` and reports what goes wrong, with whatever error was set kept. */
-static void call_quietly(PyObject *object, const char *method)
+/* What a call of `object` that cleans up has come to: what went wrong is reported.  Such calls have
+ * made beforehand what they need, so that they work without memory. */
+static void report(PyObject *object, PyObject *result)
 {
-    PyObject *error = PyErr_GetRaisedException();
-    PyObject *result = ctrio__call_method0(object, method);
     if (result == NULL)
         PyErr_WriteUnraisable(object);
     Py_XDECREF(result);
-    if (error != NULL)
-        PyErr_SetRaisedException(error);
+}
+
+static void remove_asyncgens(struct ctrio__py_runner *runner)
+{
+    PyObject *undo = runner->asyncgens_undo;
+    runner->asyncgens_undo = NULL;
+    if (undo == NULL)
+        return;
+    PyObject *function = PyTuple_GET_ITEM(undo, 0);
+    report(function, PyObject_Call(function, PyTuple_GET_ITEM(undo, 1), NULL));
+    Py_DECREF(undo);
 }
 
 /* A run that broke down leaves the coroutines of our own tasks unfinished.  The init task's op
@@ -276,10 +289,11 @@ static void call_quietly(PyObject *object, const char *method)
 static void close_own_tasks(struct ctrio__py_runner *runner)
 {
     struct ctrio__py_task *init = (struct ctrio__py_task *)runner->init_task;
+    PyObject *close = runner->state->names.close;
     if (init != NULL && init->coro != NULL)
-        call_quietly(init->coro, "close");
+        report(init->coro, PyObject_CallMethodNoArgs(init->coro, close));
     if (runner->entry_coro != NULL)
-        call_quietly(runner->entry_coro, "close");
+        report(runner->entry_coro, PyObject_CallMethodNoArgs(runner->entry_coro, close));
     Py_CLEAR(runner->entry_coro);
 }
 
@@ -310,11 +324,10 @@ static void shut_down(struct ctrio__py_runner *runner)
     ctrio__wakeup_remove(runner);
     close_own_tasks(runner);
     close_kernel_run(runner);
-    if (runner->asyncgens != NULL)
-        call_quietly(runner->asyncgens, "close");
+    remove_asyncgens(runner);
     ctrio__instruments_call(runner, "after_run", NULL);
     ctrio__ki_remove(runner);
-    if (ctrio__context_note(runner->state, (PyObject *)runner, false) < 0)
+    if (ctrio__context_forget(runner) < 0)
         PyErr_WriteUnraisable((PyObject *)runner);
     leave_thread(runner);
 }
@@ -458,7 +471,7 @@ static int set_up(struct ctrio__py_runner *runner)
     if (install_asyncgens(runner) < 0 || !ctrio__ki_install(runner))
         return -1;
     enter_thread(runner);
-    if (ctrio__context_note(runner->state, (PyObject *)runner, true) < 0)
+    if (ctrio__context_note(runner) < 0)
         return -1;
     if (!runner->leave_wakeup_fd && ctrio__wakeup_install(runner) < 0)
         return -1;

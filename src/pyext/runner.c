@@ -183,6 +183,8 @@ static int runner_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(runner->instruments);
     Py_VISIT(runner->locals);
     Py_VISIT(runner->asyncgens);
+    Py_VISIT(runner->asyncgens_undo);
+    Py_VISIT(runner->ki_undo);
     Py_VISIT(runner->finalizer);
     Py_VISIT(runner->finalizer_throws);
     Py_VISIT(runner->token);
@@ -211,6 +213,9 @@ static int runner_clear(PyObject *self)
     Py_CLEAR(runner->instruments);
     Py_CLEAR(runner->locals);
     Py_CLEAR(runner->asyncgens);
+    Py_CLEAR(runner->asyncgens_undo);
+    Py_CLEAR(runner->ki_undo);
+    Py_CLEAR(runner->context_key);
     Py_CLEAR(runner->finalizer);
     Py_CLEAR(runner->finalizer_throws);
     Py_CLEAR(runner->token);

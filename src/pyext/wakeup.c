@@ -59,6 +59,10 @@ void ctrio__wakeup_remove(struct ctrio__py_runner *runner)
     long mine = (long)runner->run.io_ops->bell(runner->run.io);
     PyObject *error = PyErr_GetRaisedException();
     long found = set_wakeup_fd(runner->old_wakeup_fd);
+    if (found == -2 && PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Clear();
+        found = set_wakeup_fd(runner->old_wakeup_fd);
+    }
     if (found == -2) {
         PyErr_Clear();
         found = set_wakeup_fd(-1);

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .._ctrio import Runner
 
     AsyncGenerator: TypeAlias = AsyncGeneratorType[object, NoReturn]
+    Hooks: TypeAlias = tuple[Callable[[Any], object] | None, ...]
 
 
 @_ctrio.disable_ki_protection
@@ -65,20 +66,26 @@ class AsyncGenerators:
         foreign: The `id` of each that was first iterated outside a task, in guest
             mode; the finalizer takes it out before the id can be used again.
         too_late: Those collected after the system nursery has closed.
+        prev_hooks: Whoever had the hooks before.
     """
 
     def __init__(self) -> None:
         self.alive: _Alive | InOrder[AsyncGenerator] = _Alive()
         self.foreign: set[int] = set()
         self.too_late: InOrder[AsyncGenerator] = InOrder()
+        self.prev_hooks = sys.get_asyncgen_hooks()
 
-    def install_hooks(self, runner: Runner) -> None:
+    def install_hooks(self, runner: Runner) -> tuple[Callable[..., None], Hooks]:
         """Have Python report async generators of this thread to a run.
 
         Args:
             runner: The run, which is just beginning.
+
+        Returns:
+            A function and its arguments, which give the hooks back. The end of a run
+            may have no memory for making them, and needs none for the call.
         """
-        self.prev_hooks = sys.get_asyncgen_hooks()
+        undo = (sys.set_asyncgen_hooks, tuple(self.prev_hooks))
 
         def firstiter(agen: AsyncGenerator) -> None:
             if _ctrio.in_trio_task():
@@ -100,6 +107,7 @@ class AsyncGenerators:
             firstiter=firstiter,  # type: ignore[arg-type]  # typeshed has the ABC
             finalizer=finalizer,  # type: ignore[arg-type]
         )
+        return undo
 
     def _finalize_ours(self, agen: AsyncGenerator, runner: Runner) -> None:
         name = name_asyncgen(agen)
@@ -185,10 +193,6 @@ class AsyncGenerators:
                 "to raise exceptions like this in the context where they're generated",
                 name,
             )
-
-    def close(self) -> None:
-        """Give the hooks back to whoever had them before."""
-        sys.set_asyncgen_hooks(*self.prev_hooks)
 
 
 def _never_aborted(raise_cancel: Callable[[], NoReturn]) -> Any:

@@ -139,7 +139,7 @@ static void spread(struct ctrio_run *run, double now)
 /* The time, for notice_deadline(); a scope that has a deadline to pass has a timer. */
 static double time_if_needed(struct ctrio_run *run)
 {
-    return run->timers.root != NULL ? ctrio__run_time(run) : -INFINITY;
+    return ctrio__timers_count(&run->timers) != 0 ? ctrio__run_time(run) : -INFINITY;
 }
 
 static void recalculate(struct ctrio_cancel_scope *scope)

@@ -76,7 +76,15 @@ def counted(name: str, script: Path, limit: float) -> Outcome | None:
 
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
-    apart = {"conformance", "examples", "install", "misuse", "support", "tools"}
+    apart = {
+        "conformance",
+        "differential",
+        "examples",
+        "install",
+        "misuse",
+        "support",
+        "tools",
+    }
     return [
         folder
         for folder in sorted(TESTS.iterdir())
@@ -245,8 +253,8 @@ def nogil() -> Outcome | None:
 
 
 def harness() -> Outcome | None:
-    """The tests of what runs trio's own tests, and of tools/."""
-    folders = (TESTS / "conformance", TESTS / "tools")
+    """The tests of what runs Trio's tests and programs on both, and of tools/."""
+    folders = (TESTS / "conformance", TESTS / "differential", TESTS / "tools")
     files = [file for folder in folders for file in sorted(folder.glob("test_*.py"))]
     return pytest("harness", bootstrap.ensure_ctrio(), files) if files else None
 
@@ -258,6 +266,16 @@ def conformance() -> Outcome | None:
         return None
     bootstrap.ensure_ctrio()
     return counted("conformance", script, 30 * MINUTES)
+
+
+def differential() -> Outcome | None:
+    """Generated programs, on Trio and on ctrio."""
+    script = TESTS / "differential/run.py"
+    if not script.is_file():
+        return None
+    bootstrap.ensure_trio()
+    bootstrap.ensure_ctrio()
+    return counted("differential", script, 30 * MINUTES)
 
 
 def examples() -> Outcome | None:
@@ -310,6 +328,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "nogil": nogil,
     "harness": harness,
     "conformance": conformance,
+    "differential": differential,
     "examples": examples,
     "examples-asan": examples_asan,
     "install": installed,

@@ -28,7 +28,8 @@ DEADLINES = (
     "math.inf",
     "-math.inf",
 )
-HOOKS = ["task_spawned", "task_scheduled", "task_exited"]
+#: Where instruments act; not at task_scheduled, which may come in the order of a set.
+HOOKS = ["task_spawned", "task_exited"]
 HOOKS += ["before_task_step", "after_task_step", "before_io_wait", "after_io_wait"]
 
 #: What tasks do that share a thing, by its family; `sleep` puts some behind others.

@@ -84,8 +84,8 @@ def counted(
 def python_tests() -> list[Path]:
     """The folders of tests/ that hold pytest's files, but for those run apart."""
     apart = {
-        *("conformance", "debugging", "ecosystem", "examples", "install", "misuse"),
-        *("support", "tools", "typing"),
+        *("conformance", "debugging", "differential", "ecosystem", "examples"),
+        *("install", "misuse", "support", "tools", "typing"),
     }
     return [
         folder
@@ -281,8 +281,8 @@ def nogil() -> Outcome | None:
 
 
 def harness() -> Outcome | None:
-    """The tests of what runs trio's own tests, and of tools/."""
-    folders = (TESTS / "conformance", TESTS / "tools")
+    """The tests of what runs Trio's tests and programs on both, and of tools/."""
+    folders = (TESTS / "conformance", TESTS / "differential", TESTS / "tools")
     files = [file for folder in folders for file in sorted(folder.glob("test_*.py"))]
     return pytest("harness", bootstrap.ensure_ctrio(), files) if files else None
 
@@ -346,6 +346,16 @@ def ecosystem_also() -> Outcome | None:
     return counted("ecosystem-also", script, 30 * MINUTES, program, found[1])
 
 
+def differential() -> Outcome | None:
+    """Generated programs, on Trio and on ctrio."""
+    script = TESTS / "differential/run.py"
+    if not script.is_file():
+        return None
+    bootstrap.ensure_trio()
+    bootstrap.ensure_ctrio()
+    return counted("differential", script, 30 * MINUTES)
+
+
 def examples() -> Outcome | None:
     """Every program of examples/, run."""
     folder = TESTS / "examples"
@@ -399,6 +409,7 @@ SUITES: dict[str, Callable[[], Outcome | None]] = {
     "harness": harness,
     "types": types,
     "conformance": conformance,
+    "differential": differential,
     "examples": examples,
     "examples-asan": examples_asan,
     "install": installed,

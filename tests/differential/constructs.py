@@ -58,8 +58,8 @@ FAMILIES: dict[str, dict[str, Simple]] = {
         "set_shield": calls("t.put, {scope}, 'shield', {flag}", 6),
         "look_at_scope": calls("t.state, {scope}", 4),
         "effective_deadline": calls("trio.current_effective_deadline", 3),
-        "raise": Simple("raise {error}", 5),
-        "return": Simple("return {number}", 3),
+        "raise": Simple("raise {error}", 7),
+        "return": Simple("return {number}", 5),
         "jump": calls("t.clock.jump, {seconds}", 2),
         "idle": awaits("trio.testing.wait_all_tasks_blocked, {cushion}", 3),
         "children": calls("t.children, {nursery}", 2),
@@ -100,7 +100,7 @@ FAMILIES: dict[str, dict[str, Simple]] = {
         "limiter_acquire_for": awaits("{limiter}.acquire_on_behalf_of, {borrower}", 5),
         "limiter_acquire_nowait": calls("{limiter}.acquire_nowait", 4),
         "limiter_acquire_for_nowait": calls(
-            "{limiter}.acquire_on_behalf_of_nowait, {borrower}", 3
+            "{limiter}.acquire_on_behalf_of_nowait, {borrower}", 5
         ),
         "limiter_release": calls("{limiter}.release", 6),
         "limiter_release_for": calls("{limiter}.release_on_behalf_of, {borrower}", 4),
@@ -141,9 +141,9 @@ FAMILIES: dict[str, dict[str, Simple]] = {
     "soon": {
         "soon_cancel": calls("t.soon, t.cancel, {scope}, {reason}", 6),
         "soon_shield": calls("t.soon, t.put, {scope}, 'shield', {flag}", 3),
-        "soon_wake": calls("t.soon, t.wake, {woken}", 3),
+        "soon_wake": calls("t.soon, t.wake, {woken}", 5),
         "soon_once": calls("t.soon, t.cancel, {scope}, 'once'", 4),
-        "soon_look": calls("t.soon, t.state, {scope}", 3),
+        "soon_look": calls("t.soon, t.state, {scope}", 5),
         "suspend_too": awaits("t.suspend, {n}, {abort}", 4),
     },
     "instrument": {
@@ -153,7 +153,7 @@ FAMILIES: dict[str, dict[str, Simple]] = {
     "misnest": {
         "enter_by_hand": calls("t.scope({free_name}).__enter__", 6),
         "leave_by_hand": calls("t.leave, {free_name}", 6),
-        "enter_twice": calls("t.scope({scope}).__enter__", 2),
+        "enter_twice": calls("t.scope({scope}).__enter__", 8),
     },
     "context": {
         "set_var": calls("t.var.set, {number}", 5),
@@ -178,7 +178,7 @@ NESTED: dict[str, dict[str, int]] = {
         "try": 8,
         "finally": 6,
         "cleanup": 5,
-        "system_task": 2,
+        "system_task": 4,
     },
     "lock": {"with_lock": 6},
     "semaphore": {"with_semaphore": 6},

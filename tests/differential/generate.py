@@ -28,8 +28,50 @@ DEADLINES = (
     "math.inf",
     "-math.inf",
 )
-HOOKS = ["task_spawned", "task_scheduled", "task_exited"]
+#: Where instruments act; not at task_scheduled, which may come in the order of a set.
+HOOKS = ["task_spawned", "task_exited"]
 HOOKS += ["before_task_step", "after_task_step", "before_io_wait", "after_io_wait"]
+
+#: What tasks do that share a thing, by its family; `sleep` puts some behind others.
+CREWS: dict[str, list[tuple[str, ...]]] = {
+    "lock": [
+        ("with_lock", "sleep"),
+        ("checkpoint", "with_lock", "checkpoint"),
+        ("lock_acquire", "lock_statistics", "sleep", "lock_release"),
+    ],
+    "semaphore": [
+        ("with_semaphore", "sleep"),
+        ("checkpoint", "with_semaphore", "checkpoint"),
+        ("sleep", "semaphore_release", "semaphore_release"),
+    ],
+    "condition": [
+        ("with_condition", "condition_wait"),
+        ("with_condition", "condition_wait"),
+        ("with_condition", "condition_wait", "checkpoint"),
+        ("sleep", "with_condition", "condition_notify", "sleep"),
+        ("sleep", "with_condition", "condition_notify_all"),
+        ("sleep", "with_condition", "checkpoint"),
+    ],
+    "limiter": [
+        ("with_limiter", "sleep"),
+        ("limiter_acquire_for", "sleep", "limiter_release_for"),
+        ("checkpoint", "with_limiter", "checkpoint"),
+        ("sleep", "limiter_total"),
+    ],
+    "lot": [
+        ("lot_park",),
+        ("lot_park", "lot_park"),
+        ("sleep", "lot_unpark", "checkpoint", "lot_unpark"),
+        ("checkpoint", "lot_repark", "sleep", "lot_unpark_all"),
+    ],
+    "event": [("event_wait",), ("sleep", "event_statistics", "event_set")],
+    "channel": [
+        ("send", "send"),
+        ("receive", "receive"),
+        ("sleep", "receive_nowait", "send_nowait"),
+    ],
+    "raw": [("suspend",), ("suspend",), ("sleep", "wake", "wake")],
+}
 
 
 class Maker:
@@ -229,7 +271,7 @@ class Maker:
                 continue
             if kind in SPAWNS and self.tasks <= 0:
                 continue
-            if kind not in SIMPLE and (depth > 6 or self.steps < 3):
+            if kind not in SIMPLE and (depth > 5 or self.steps < 3):
                 continue
             steps.append(self.step(kind, depth))
         return steps
@@ -256,12 +298,49 @@ class Maker:
 
     def nursery_body(self, depth: int) -> list[Step]:
         """The body of a nursery: some tasks, and what else is drawn."""
-        steps = []
+        steps: list[Step] = []
+        for _ in range(self.rng.choice((0, 1, 1, 2))):
+            steps += self.crew(depth)
         for _ in range(self.rng.choice((1, 2, 2, 3))):
             if self.tasks > 0 and self.steps > 2:
                 kind = self.rng.choice(("start_soon", "start_soon", "start"))
                 steps.append(self.step(kind, depth))
         return steps + self.block(self.rng.randint(0, 4), depth + 1)
+
+    def crew(self, depth: int) -> list[Step]:
+        """Tasks that want the same thing: left to chance, they hardly ever meet."""
+        crews = [family for family in self.families if family in CREWS]
+        steps: list[Step] = []
+        if not crews:
+            return steps
+        family = self.rng.choice(crews)
+        thing = self.pick(family) if family in self.things else ""
+        for role in self.rng.choices(CREWS[family], k=self.rng.choice((2, 3, 4, 5))):
+            if self.tasks > 0 and self.steps > len(role):
+                self.tasks -= 1
+                self.steps -= 1
+                spawn = Step("start_soon", next(self.numbers), {"nursery": "NURSERY"})
+                body = self.play(role, family, thing, depth)
+                spawn.blocks = [body + self.block(self.rng.randint(0, 2), depth + 1)]
+                steps.append(spawn)
+        return steps
+
+    def play(
+        self, role: tuple[str, ...], family: str, thing: str, depth: int
+    ) -> list[Step]:
+        """The steps of a role; what comes after a `with_…` is inside it."""
+        steps = []
+        for place, kind in enumerate(role):
+            if kind in SIMPLE:
+                steps.append(self.step(kind, depth))
+                if family in steps[-1].args:
+                    steps[-1].args[family] = thing
+                continue
+            self.steps -= 1
+            outer = Step(kind, next(self.numbers), {"thing": thing})
+            outer.blocks = [self.play(role[place + 1 :], family, thing, depth)]
+            return [*steps, outer]
+        return steps
 
     def task_body(self, kind: str, depth: int) -> list[Step]:
         """The body of a task; one that is started says so, mostly."""

@@ -22,8 +22,10 @@ from program import Program, spawned, walk
 from shrink import script, shrink
 
 HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
 PYTHON = Path(sys.executable)
 MANY = 2000
+PATCHES = sorted((HERE / "planted").glob("*.patch"))
 #: A library that is ctrio, but for one function.
 CROOKED = """
     import sys
@@ -181,3 +183,19 @@ def test_at_most_five_differences_are_known_and_each_names_its_line() -> None:
     assert all("trio/" in line[1] and ".py:" in line[1] for line in lines)
     told = "".join((HERE / name).read_text() for name in ("runtime.py", "compare.py"))
     assert all(f'"{rule}"' in told for rule in known_rules())
+
+
+def test_there_are_25_planted_bugs_of_one_line_each() -> None:
+    assert len(PATCHES) >= 25
+    for patch in PATCHES:
+        lines = patch.read_text().splitlines()[2:]
+        for sign in "-+":
+            assert sum(line.startswith(sign) for line in lines) == 1, patch.name
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=lambda patch: patch.stem)
+def test_a_planted_bug_fits_the_kernel_as_it_is(patch: Path) -> None:
+    done = subprocess.run(
+        ["git", "apply", "--check", patch], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr

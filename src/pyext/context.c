@@ -24,6 +24,29 @@ struct ctrio__py_runner *ctrio__current_runner(const struct ctrio__state *state)
     return runner;
 }
 
+PyObject *ctrio__swap_sniffio(struct ctrio__state *state, PyObject *name)
+{
+    PyObject *local = ctrio__lazy(&state->sniffio_local, "sniffio", "thread_local");
+    if (local == NULL)
+        return NULL;
+    PyObject *previous = PyObject_GetAttr(local, state->names.name);
+    if (previous != NULL && PyObject_SetAttr(local, state->names.name, name) < 0)
+        Py_CLEAR(previous);
+    return previous;
+}
+
+void ctrio__restore_sniffio(struct ctrio__state *state, PyObject *previous)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *ours = ctrio__swap_sniffio(state, previous);
+    if (ours == NULL)
+        PyErr_WriteUnraisable(previous);
+    Py_XDECREF(ours);
+    Py_DECREF(previous);
+    if (error != NULL)
+        PyErr_SetRaisedException(error);
+}
+
 static PyObject **slot_named(struct ctrio__state *state, PyObject *name)
 {
     if (!PyUnicode_Check(name))

@@ -443,29 +443,6 @@ static PyObject *result_of(struct ctrio__py_runner *runner)
     return NULL;
 }
 
-PyObject *ctrio__swap_sniffio(struct ctrio__state *state, PyObject *name)
-{
-    PyObject *local = ctrio__lazy(&state->sniffio_local, "sniffio", "thread_local");
-    if (local == NULL)
-        return NULL;
-    PyObject *previous = PyObject_GetAttr(local, state->names.name);
-    if (previous != NULL && PyObject_SetAttr(local, state->names.name, name) < 0)
-        Py_CLEAR(previous);
-    return previous;
-}
-
-void ctrio__restore_sniffio(struct ctrio__state *state, PyObject *previous)
-{
-    PyObject *error = PyErr_GetRaisedException();
-    PyObject *ours = ctrio__swap_sniffio(state, previous);
-    if (ours == NULL)
-        PyErr_WriteUnraisable(previous);
-    Py_XDECREF(ours);
-    Py_DECREF(previous);
-    if (error != NULL)
-        PyErr_SetRaisedException(error);
-}
-
 static int set_up(struct ctrio__py_runner *runner)
 {
     if (install_asyncgens(runner) < 0 || !ctrio__ki_install(runner))

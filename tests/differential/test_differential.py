@@ -169,11 +169,20 @@ def test_a_difference_is_explained_by_as_few_rules_as_can_be() -> None:
     assert reasons(right, ["a", "e"], ("x", "y")) is None
 
 
-def test_what_comes_after_an_assertion_of_trios_is_not_compared() -> None:
-    right = ["same", "then <AssertionError('')>", "one"]
-    assert same(right, ["same", "then", "another"], ["assertion"])
-    assert not same(right, ["same", "then", "another"], [])
-    assert not same(right, ["different", "then", "another"], ["assertion"])
+@pytest.mark.parametrize(
+    "line",
+    ["<AssertionError('')>", "<RuntimeError('Cancel scope stack corrupted: …')>"],
+)
+def test_what_comes_after_the_guarantees_end_may_differ(line: str) -> None:
+    right, rules = ["same", line, "one"], ("x", "no-guarantees")
+    assert reasons(right, ["same", "then", "another"], rules) == ("no-guarantees",)
+    assert reasons(right, ["different", line, "one"], rules) is None
+    assert not same(right, ["same", "then", "another"], ["x"])
+
+
+def test_the_end_of_guarantees_hides_nothing_that_another_rule_explains() -> None:
+    right = ["stack corrupted", "a" + mark("x", " b")]
+    assert reasons(right, ["stack corrupted", "a"], ("x", "no-guarantees")) == ("x",)
 
 
 def test_at_most_five_differences_are_known_and_each_names_its_line() -> None:

@@ -21,6 +21,7 @@ struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, 
             Py_SETREF(coro->function, (struct ctrio__function *)Py_NewRef(function));
         coro->self = Py_XNewRef(self);
         coro->state = CORO_FRESH;
+        coro->by_hand = false;
         return coro;
     }
     coro = state->free_coroutines;
@@ -43,6 +44,7 @@ struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, 
     coro->weakrefs = NULL;
     coro->state = CORO_FRESH;
     coro->finalized = false;
+    coro->by_hand = false;
     PyObject_GC_Track(coro);
     return coro;
 }
@@ -105,14 +107,16 @@ static PySendResult finish(struct ctrio__coroutine *coro, struct ctrio__outcome 
 }
 
 /* Somebody who assigns task.coro or task.context wants the next step to see it (greenback,
- * pytest-trio): no checkpoint may go on without one then. */
-static uint32_t allow_shortcuts(struct ctrio__py_task *task)
+ * pytest-trio), and who sends by hand waits for what is yielded: no checkpoint may go on without a
+ * step then. */
+static uint32_t allow_shortcuts(struct ctrio__py_task *task, const struct ctrio__coroutine *coro)
 {
     if (task == NULL)
         return 0;
     const struct ctrio__py_runner *runner = (const struct ctrio__py_runner *)task->runner;
-    task->task.may_continue =
-        task->coro == runner->step_coro && task->context == runner->step_context && !task->poisoned;
+    task->task.may_continue = task->coro == runner->step_coro &&
+                              task->context == runner->step_context && !task->poisoned &&
+                              !coro->by_hand;
     return task->task.schedule_points;
 }
 
@@ -120,7 +124,7 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
                          struct ctrio__outcome *io, PyObject **result)
 {
     coro->state = CORO_RUNNING;
-    uint32_t before = allow_shortcuts(task);
+    uint32_t before = allow_shortcuts(task, coro);
     CTRIO_ASSERT(ctrio__op_is_told(&coro->op.op));
     enum ctrio__step answer = coro->op.op.kind->step(&coro->op.op, &task->task, io);
     if (answer == CTRIO__DONE) {
@@ -247,6 +251,7 @@ static PyObject *coroutine_iternext(PyObject *self)
 static PyObject *coroutine_send_method(PyObject *self, PyObject *value)
 {
     PyObject *result;
+    ((struct ctrio__coroutine *)self)->by_hand = true; /* `await` takes the slots */
     switch (coroutine_send(self, value, &result)) {
     case PYGEN_NEXT:
         return result;

@@ -70,6 +70,7 @@ struct ctrio__coroutine {
     double number; /* the table entry's own: seconds, a deadline */
     enum ctrio__coroutine_state state;
     bool finalized; /* has warned: its header cannot be recycled */
+    bool by_hand;   /* stepped by a call of send(): see allow_shortcuts */
     union ctrio__any_op op;
 };
 struct ctrio__function {

@@ -274,3 +274,12 @@ async def test_it_can_be_cancelled() -> None:
             nursery.start_soon(canceller, scope)
             await wait_all_tasks_blocked(1000)
         assert scope.cancelled_caught
+
+
+@trio_test
+async def test_a_checkpoint_stepped_by_hand_yields_and_never_goes_on_at_once() -> None:
+    for _ in range(100):
+        await checkpoint()  # The loop has just looked.
+        coro = checkpoint()
+        coro.send(None)
+        coro.close()

@@ -18,7 +18,7 @@
 #include "base/assert.h"
 #include <string.h>
 
-enum { CROWD = 256 /* in the heap: fewer are not worth sorting */, FEW = 128 /* in a slot */ };
+enum { CROWD = 256 /* in the heap: fewer are not worth sorting */, FEW = 32 /* in a slot */ };
 
 /* -INFINITY to INFINITY as integers of the same order; the two zeros are one. */
 static uint64_t key_of(const struct ctrio_timer *timer)

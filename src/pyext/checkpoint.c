@@ -62,6 +62,15 @@ static int number_of(struct ctrio__coroutine *coro, double *out)
     return *out == -1.0 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* The number has been read.  Where many sleep, the collector would look at each of them in each of
+ * its rounds, and a float of the user's that nobody has touched for long is a cache miss. */
+static int begin_sleeping(struct ctrio__coroutine *coro, double deadline)
+{
+    Py_CLEAR(coro->arg);
+    ctrio__sleep_op_init(&coro->op.sleep, deadline);
+    return 0;
+}
+
 static int begin_sleep(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
     double seconds;
@@ -80,8 +89,7 @@ static int begin_sleep(struct ctrio__coroutine *coro, struct ctrio__py_task *tas
     double now;
     if (ctrio__clock_read((struct ctrio__py_runner *)task->runner, &now) < 0)
         return -1;
-    ctrio__sleep_op_init(&coro->op.sleep, now + seconds);
-    return 0;
+    return begin_sleeping(coro, now + seconds);
 }
 
 static int begin_sleep_until(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
@@ -94,8 +102,7 @@ static int begin_sleep_until(struct ctrio__coroutine *coro, struct ctrio__py_tas
         PyErr_SetString(PyExc_ValueError, "deadline must not be NaN");
         return -1;
     }
-    ctrio__sleep_op_init(&coro->op.sleep, deadline);
-    return 0;
+    return begin_sleeping(coro, deadline);
 }
 
 static int begin_idle(struct ctrio__coroutine *coro, struct ctrio__py_task *task)

@@ -180,4 +180,5 @@ static void of_a_large_run_only_the_beginning_is_looked_at(void)
 
 TAP_MAIN(TEST(what_is_wrong_with_a_scope_is_seen), TEST(what_is_wrong_with_a_task_is_seen),
          TEST(what_is_wrong_with_a_nursery_is_seen), TEST(what_is_wrong_with_the_run_is_seen),
-         TEST(a_task_that_runs_is_in_no_lot), TEST(of_a_large_run_only_the_beginning_is_looked_at))
+         TEST(a_task_that_runs_is_in_no_lot),
+         BIG_TEST(of_a_large_run_only_the_beginning_is_looked_at))

@@ -54,7 +54,7 @@ def ready(value: object) -> Coroutine[Any, Any, Any]:
     return receive.receive()
 
 
-async def stop_of(value: object) -> StopIteration:
+async def stop_of(value: object, step: Callable[[Any], Any] = next) -> StopIteration:
     """What a step by hand raises: of a receive that takes no turn of the loop.
 
     By `next`, as `await` does it on some versions; a receive that is sent to by hand
@@ -63,7 +63,7 @@ async def stop_of(value: object) -> StopIteration:
     for _ in range(1000):
         coro = ready(value)
         try:
-            next(coro)
+            step(coro)
         except StopIteration as stop:
             return stop
         coro.close()

@@ -27,6 +27,8 @@ EVERY = 19
 @pytest.fixture(scope="module")
 def allocator() -> None:
     """Needed: a compiler, and a CPython that can do without memory."""
+    if sys.version_info[:2] != (3, 11):
+        pytest.skip("what CPython itself does badly is listed for 3.11 only, as yet")
     if ONLY_THE_CORE_S:
         pytest.skip("a debug build of CPython ends by assertions of its own")
     try:

@@ -18,7 +18,7 @@
 #include "base/assert.h"
 #include <string.h>
 
-enum { CROWD = 256 /* in the heap: fewer are not worth sorting */, FEW = 32 /* in a slot */ };
+enum { FEW = 32 /* in a slot */ };
 
 /* -INFINITY to INFINITY as integers of the same order; the two zeros are one. */
 static uint64_t key_of(const struct ctrio_timer *timer)
@@ -171,43 +171,28 @@ static void spread(struct ctrio__timers *timers)
     timers->crowd = 2 * timers->near.count;
 }
 
-/* What has become too much for the heap, or has left it empty: rare, and so out of the way. */
-static __attribute__((noinline)) void spread_if_useful(struct ctrio__timers *timers)
+void ctrio__timers_insert_among_many(struct ctrio__timers *timers, struct ctrio_timer *timer)
 {
-    if (timers->near.count >= timers->crowd && timers->near.count >= timers->far_count / 2)
+    uint64_t key = key_of(timer);
+    if (timers->far_count != 0 && key > timers->border) {
+        insert_far(timers, timer, key);
+        return;
+    }
+    ctrio__heap_insert(&timers->near, timer);
+    size_t near = timers->near.count;
+    if (near >= CTRIO__TIMER_CROWD && near >= timers->crowd && near >= timers->far_count / 2)
         spread(timers);
 }
 
-static __attribute__((noinline)) void refill(struct ctrio__timers *timers)
-{
-    while (timers->near.root == NULL)
-        open_slot(timers);
-}
-
-void ctrio__timers_insert(struct ctrio__timers *timers, struct ctrio_timer *timer)
-{
-    CTRIO_ASSERT(timer->when == timer->when);
-    if (timers->far_count != 0) {
-        uint64_t key = key_of(timer);
-        if (key > timers->border) {
-            insert_far(timers, timer, key);
-            return;
-        }
-    }
-    ctrio__heap_insert(&timers->near, timer);
-    if (timers->near.count >= CROWD)
-        spread_if_useful(timers);
-}
-
-void ctrio__timers_remove(struct ctrio__timers *timers, struct ctrio_timer *timer)
+void ctrio__timers_remove_from_many(struct ctrio__timers *timers, struct ctrio_timer *timer)
 {
     if (timer->parent == &timers->far) {
         remove_far(timers, timer);
         return;
     }
     ctrio__heap_remove(&timers->near, timer);
-    if (timers->far_count != 0 && timers->near.root == NULL)
-        refill(timers);
+    while (timers->near.root == NULL && timers->far_count != 0)
+        open_slot(timers);
 }
 
 /* --- the check ----------------------------------------------------------------------------------

@@ -6,7 +6,12 @@
 #define CTRIO_BASE_TIMERS_H
 #include "base/heap.h"
 
-enum { CTRIO__TIMER_DIGIT = 6 /* bits */, CTRIO__TIMER_SLOTS = 64, CTRIO__TIMER_LEVELS = 11 };
+enum {
+    CTRIO__TIMER_CROWD = 256, /* in the heap: fewer are not worth sorting */
+    CTRIO__TIMER_DIGIT = 6,   /* bits */
+    CTRIO__TIMER_SLOTS = 64,
+    CTRIO__TIMER_LEVELS = 11
+};
 
 /* All zeros: empty.  Invariant: far_count != 0 => near is not empty, all in it are due at the
  * border or before, and all others after it. */
@@ -20,10 +25,25 @@ struct ctrio__timers {
     struct ctrio_timer *slots[CTRIO__TIMER_LEVELS][CTRIO__TIMER_SLOTS]; /* by `left`, `right` */
 };
 
+void ctrio__timers_insert_among_many(struct ctrio__timers *timers, struct ctrio_timer *timer);
+void ctrio__timers_remove_from_many(struct ctrio__timers *timers, struct ctrio_timer *timer);
+
 /* Neither allocates nor fails.  The timer is not among any; its `when` is not NAN. */
-void ctrio__timers_insert(struct ctrio__timers *timers, struct ctrio_timer *timer);
+static inline void ctrio__timers_insert(struct ctrio__timers *timers, struct ctrio_timer *timer)
+{
+    if (timers->far_count == 0 && timers->near.count < CTRIO__TIMER_CROWD - 1)
+        ctrio__heap_insert(&timers->near, timer);
+    else
+        ctrio__timers_insert_among_many(timers, timer);
+}
 /* The timer is among these, and has the `when` with which it was inserted. */
-void ctrio__timers_remove(struct ctrio__timers *timers, struct ctrio_timer *timer);
+static inline void ctrio__timers_remove(struct ctrio__timers *timers, struct ctrio_timer *timer)
+{
+    if (timers->far_count == 0)
+        ctrio__heap_remove(&timers->near, timer);
+    else
+        ctrio__timers_remove_from_many(timers, timer);
+}
 /* For tests and debug builds: who is where he belongs, and the counts are right. */
 bool ctrio__timers_valid(const struct ctrio__timers *timers);
 

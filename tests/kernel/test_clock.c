@@ -139,8 +139,8 @@ static void a_clock_that_may_jump_only_after_a_while_waits_so_long(void)
 
 /* --- many timers ----------------------------------------------------------------------------- */
 
-enum { CROWD = 5000 };
-static struct ctrio_timer crowd[CROWD];
+enum { CROWD = 5000, THRONG = 150000 };
+static struct ctrio_timer crowd[THRONG];
 static int crowd_size, early;
 static double latest; /* seconds after its time that one has fired */
 
@@ -182,6 +182,30 @@ static void where_many_timers_are_due_a_wait_ends_later_for_several_of_them(void
     ok(latest > 10e-6);
 }
 
+static void see_the_longest_wait(struct script_task *self)
+{
+    struct ctrio_run *run = self->task.run;
+    double now = ctrio__run_time(run);
+    for (int i = 0; i < THRONG; i++) {
+        crowd[i] = (struct ctrio_timer){.when = now + 10.0 + i, .fire = note_lateness};
+        ctrio__timer_arm(run, &crowd[i]);
+    }
+    double longest = ctrio__run_timeout(run);
+    ok(longest > 10.0009);
+    ok(longest < 10.0011);
+    for (int i = 0; i < THRONG; i++)
+        ctrio__timer_disarm(run, &crowd[i]);
+    is(ctrio__run_timeout(run), 86400.0); /* without end is not made longer */
+}
+
+static void a_wait_ends_at_most_a_millisecond_late(void)
+{
+    static const struct script_step main_task[] = {SLEEP(1.0), CALL(see_the_longest_wait), END};
+    on_the_system_clock();
+    world.chooser = NULL;
+    is(script_run(main_task), 0);
+}
+
 static void a_few_timers_are_waited_for_exactly(void)
 {
     ok(waits_for(99, false, NULL) >= 99); /* and the sleep */
@@ -205,5 +229,5 @@ TAP_MAIN(TEST(a_mock_clock_stands_still_until_it_is_moved),
          TEST(a_jump_wakes_whoever_it_passes),
          TEST(a_clock_that_may_jump_only_after_a_while_waits_so_long),
          TEST(where_many_timers_are_due_a_wait_ends_later_for_several_of_them),
-         TEST(a_few_timers_are_waited_for_exactly),
+         TEST(a_wait_ends_at_most_a_millisecond_late), TEST(a_few_timers_are_waited_for_exactly),
          TEST(whoever_decides_the_order_has_many_waited_for_exactly_too))

@@ -19,10 +19,6 @@ pytestmark = pytest.mark.skipif(
 SUPPORT = Path(__file__).resolve().parent.parent / "support"
 
 
-CRASHES = pytest.mark.skip(
-    reason="interpreters with GILs of their own crash since workers are C: see README"
-)
-
 
 def lines_of(script: str) -> list[str]:
     """What a script prints that has `interpreters` imported as `them`."""
@@ -105,7 +101,6 @@ def pair():
 """
 
 
-@CRASHES
 def test_two_loops_run_at_once() -> None:
     script = """
 codes, _ = pair()
@@ -115,7 +110,6 @@ print("end")
     assert lines_of(TWO + script) == ["end"]
 
 
-@CRASHES
 def test_four_loops_and_the_main_interpreter_s_do_not_see_each_other() -> None:
     script = """
 import ctrio
@@ -177,7 +171,6 @@ for interpreter in both:
 TURNS = 20 if os.environ.get("CTRIO_LONG") else 3
 
 
-@CRASHES
 def test_time_after_time_two_interpreters_end_and_leave_nothing() -> None:
     script = """
 from pathlib import Path

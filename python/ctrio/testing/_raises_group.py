@@ -107,10 +107,21 @@ def _only_with_pytest() -> NoReturn:
 if TYPE_CHECKING:
     ExceptionInfo = _ExceptionInfo
 else:
-    try:
-        from pytest import ExceptionInfo
-    except ImportError:
-        ExceptionInfo = _ExceptionInfo
+
+    def __getattr__(name: str) -> object:
+        """Find pytest's `ExceptionInfo`, if there is pytest, once it is asked for.
+
+        Not before: pytest is slow to import, and CPython 3.13 comes to grief over four
+        interpreters that import it at once.
+        """
+        global ExceptionInfo
+        if name != "ExceptionInfo":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        try:
+            from pytest import ExceptionInfo
+        except ImportError:
+            ExceptionInfo = _ExceptionInfo
+        return ExceptionInfo
 
 
 # --- words ----------------------------------------------------------------------------
@@ -324,6 +335,8 @@ class RaisesGroup(AbstractMatcher[BaseExceptionGroup[BaseExcT_co]]):
 
     def __enter__(self) -> ExceptionInfo[BaseExceptionGroup[BaseExcT_co]]:
         """Return what tells of the exception after the block."""
+        from ._raises_group import ExceptionInfo  # by this module's __getattr__
+
         self.excinfo: ExceptionInfo[BaseExceptionGroup[BaseExcT_co]] = (
             ExceptionInfo.for_later()
         )

@@ -39,22 +39,38 @@ bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task)
     return true;
 }
 
-/* Counted from the first operation of the step that completed at once.  The ticks cost as much as
- * an operation: while these come fast, only the first, second, fourth, eighth and so on looks. */
+/* Reading the ticks costs as much as an operation, and as half a turn of two tasks.  While what is
+ * counted comes fast only the first, second, fourth, eighth looks, and from then on each sixteenth.
+ * What turns slow is noticed after as many again as were fast, sixteen at most. */
+static inline bool to_be_looked_at(struct ctrio__pace *pace)
+{
+    return ++pace->count >= pace->next;
+}
+
+static void looked_at(struct ctrio__pace *pace, uint64_t now, uint64_t fast)
+{
+    enum { MOST = 16 };
+    uint32_t more = pace->count < MOST ? pace->count : MOST;
+    pace->next = pace->count + (now - pace->last < fast ? more : 1);
+    pace->last = now;
+}
+
+/* Counted from the first operation of the step that completed at once. */
 static bool within_bounds(struct ctrio_run *run)
 {
     static const uint64_t fast = 1000; /* ticks between two looks */
-    if (++run->unyielded > most_unyielded)
+    struct ctrio__pace *unyielded = &run->unyielded;
+    bool look = to_be_looked_at(unyielded);
+    if (unyielded->count > most_unyielded)
         return false;
-    if (run->unyielded < run->look_again_at)
+    if (!look)
         return true;
     uint64_t now = run->now(run->os, CTRIO__TICKS);
-    if (run->unyielded == 1) {
+    if (unyielded->count == 1) {
         run->unyielded_since = now;
-        run->looked = now;
+        unyielded->last = now;
     }
-    run->look_again_at = run->unyielded + (now - run->looked < fast ? run->unyielded : 1);
-    run->looked = now;
+    looked_at(unyielded, now, fast);
     return now - run->unyielded_since < longest_unyielded;
 }
 
@@ -67,8 +83,19 @@ bool ctrio__may_go_on(struct ctrio_run *run, struct ctrio_task *task)
     return ctrio__may_continue(run, task);
 }
 
+/* Counted from the last look at the machine. */
+static bool turns_are_recent(struct ctrio_run *run)
+{
+    static const uint64_t fast = 4000; /* ticks between two looks: 250 a turn */
+    if (!to_be_looked_at(&run->unpolled))
+        return true;
+    uint64_t now = run->now(run->os, CTRIO__TICKS);
+    looked_at(&run->unpolled, now, fast);
+    return now - run->last_poll < poll_budget;
+}
+
 bool ctrio__may_skip_poll(struct ctrio_run *run)
 {
     return run->ready_count != 0 && !run->poll_now && shortcuts_allowed(run) &&
-           !ctrio__entry_queue_pending(&run->entries) && polled_recently(run);
+           !ctrio__entry_queue_pending(&run->entries) && turns_are_recent(run);
 }

@@ -254,6 +254,7 @@ static bool process(struct ctrio_run *run, const struct ctrio__io_events *events
         run->hooks.io_event(run, CTRIO__HOOK_AFTER_IO_WAIT, run->last_timeout);
     bool fired = fire_timers(run);
     run->last_poll = run->now(run->os, CTRIO__TICKS);
+    run->unpolled = (struct ctrio__pace){.last = run->last_poll};
     return fired || events->count != 0 || run->ready_count != 0;
 }
 
@@ -319,8 +320,8 @@ struct ctrio_task *ctrio__run_pick(struct ctrio_run *run)
     task->state = CTRIO__TASK_RUNNING;
     task->trap = CTRIO__TRAP_NONE;
     run->current = task;
-    run->unyielded = 0;
-    run->look_again_at = 0;
+    run->unyielded.count = 0;
+    run->unyielded.next = 0;
     if ((run->hooks.wanted & CTRIO__HOOK_BEFORE_TASK_STEP) != 0)
         run->hooks.task_event(run, CTRIO__HOOK_BEFORE_TASK_STEP, task);
     return task;

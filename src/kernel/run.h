@@ -41,6 +41,12 @@ struct ctrio__system {
     int (*spawn_entry_queue)(struct ctrio_run *run);
 };
 
+/* How fast things come that are counted; see loop.c.  0 <= next - count <= 16 between looks. */
+struct ctrio__pace {
+    uint32_t count, next; /* how many there were; at how many the ticks are read next */
+    uint64_t last;        /* ticks when last read for this */
+};
+
 struct ctrio_run {
     void *data; /* the front end's */
     struct ctrio__os *os;
@@ -83,16 +89,15 @@ struct ctrio_run {
     struct ctrio__outcome fatal; /* what the init task died of, if it did */
 
     /* Shortcuts of the loop, see loop.h. */
-    uint64_t last_poll;       /* ticks of the last look at the machine */
-    double last_now;          /* the run's clock then; INFINITY: not read */
-    bool deadline_far;        /* no timer is due within a millisecond of last_now */
-    bool poll_now;            /* something voids the polling budget */
-    bool strict;              /* no shortcuts */
-    bool bounded;             /* operations that complete at once need not yield each time */
-    uint32_t unyielded;       /* how many have not, in this step */
-    uint32_t look_again_at;   /* at how many the ticks are read next */
-    uint64_t unyielded_since; /* ticks at the first of them */
-    uint64_t looked;          /* ticks when last read for this */
+    uint64_t last_poll;           /* ticks of the last look at the machine */
+    double last_now;              /* the run's clock then; INFINITY: not read */
+    bool deadline_far;            /* no timer is due within a millisecond of last_now */
+    bool poll_now;                /* something voids the polling budget */
+    bool strict;                  /* no shortcuts */
+    bool bounded;                 /* operations that complete at once need not yield each time */
+    struct ctrio__pace unyielded; /* those that have not, in this step */
+    uint64_t unyielded_since;     /* ticks at the first of them */
+    struct ctrio__pace unpolled;  /* turns since last_poll */
 };
 
 /* -ENOMEM or the backend's -errno; nothing to close then. */

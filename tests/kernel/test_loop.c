@@ -386,6 +386,38 @@ static void with_tasks_runnable_a_recent_look_is_enough(void)
     ok(!skips[4]); /* someone has begun to wait */
 }
 
+static int asked; /* how many turns went without a look at the machine */
+static uint64_t then_takes;
+
+/* A hundred turns that take no time, then such as do. */
+static void ask_until_told_to_look(struct script_task *self)
+{
+    struct ctrio_run *run = self->task.run;
+    for (int i = 0; i < 100; i++)
+        ok(ctrio__may_skip_poll(run));
+    for (asked = 0; asked < 1000 && ctrio__may_skip_poll(run); asked++)
+        world.io.now += then_takes;
+}
+
+static void turns_that_become_slow_are_noticed_within_sixteen(void)
+{
+    static const struct script_step main_task[] = {
+        OPEN_NURSERY(&nursery),          SETTLE,
+        SPAWN(&nursery, "n", neighbour), CALL(ask_until_told_to_look),
+        CLOSE_NURSERY(&nursery),         END};
+    static const struct {
+        uint64_t then_takes;
+        int most;
+    } table[] = {{1000000, 16}, {50000, 16}, {10000, 20}, {1000, 64}, {100, 515}};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        fresh();
+        then_takes = table[i].then_takes;
+        is(script_run(main_task), 0);
+        ok(asked <= table[i].most);
+        ok((uint64_t)asked * then_takes >= 50000);
+    }
+}
+
 /* Drives it as a driver with shortcuts does. */
 static void a_turn_without_a_look_still_fires_near_timers(void)
 {
@@ -495,6 +527,7 @@ TAP_MAIN(TEST(alone_a_task_continues_and_its_points_are_counted),
          TEST(each_thing_that_is_set_beforehand_forbids_both_shortcuts),
          TEST(each_thing_that_happens_forbids_what_it_concerns),
          TEST(with_tasks_runnable_a_recent_look_is_enough),
+         TEST(turns_that_become_slow_are_noticed_within_sixteen),
          TEST(a_turn_without_a_look_still_fires_near_timers),
          TEST(so_many_operations_or_so_much_time_then_the_others_have_a_turn),
          TEST(each_thing_that_forbids_to_go_on))

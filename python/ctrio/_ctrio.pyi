@@ -128,6 +128,8 @@ class coroutine(Coroutine[Any, Any, Any]):
     def close(self) -> None: ...
     def __await__(self) -> Generator[Any, Any, Any]: ...
 
+coroutine_types: tuple[type[coroutine], ...]  # it, and the same with less room
+
 # Running.
 
 @final

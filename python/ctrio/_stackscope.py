@@ -29,7 +29,7 @@ def _frame_of(code: CodeType) -> FrameType:
 
 def _stackscope_install_glue_() -> None:
     """Let stackscope see through the core's coroutines."""
-    from ._ctrio import coroutine
+    from ._ctrio import coroutine_types
 
     stackscope: Any = import_module("stackscope")
 
@@ -47,4 +47,5 @@ def _stackscope_install_glue_() -> None:
         frame.clsname = coro.__qualname__.rpartition(".")[0] or None
         return frame
 
-    stackscope.unwrap_stackitem.register(coroutine, unwrap)
+    for kind in coroutine_types:
+        stackscope.unwrap_stackitem.register(kind, unwrap)

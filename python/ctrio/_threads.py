@@ -31,7 +31,7 @@ from ._core import (
 from ._ctrio import (
     Cell,
     ThreadPlaceholder as ThreadPlaceholder,
-    coroutine as _c_coroutine,
+    coroutine_types as _c_coroutines,
     reschedule_with,
     thread_count,
 )
@@ -242,7 +242,7 @@ def _without_this_frame(exc: BaseException) -> BaseException:
     return exc.with_traceback(None if traceback is None else traceback.tb_next)
 
 
-_COROUTINES = (types.CoroutineType, _c_coroutine)
+_COROUTINES = (types.CoroutineType, *_c_coroutines)
 
 
 def _refuse_coroutine(ret: object, fn: object, wanted: str) -> None:

@@ -91,7 +91,8 @@ static PyObject *call_async(PyObject *self, PyObject *const *args, size_t nargsf
         args++;
         nargs--;
     }
-    struct ctrio__coroutine *coro = ctrio__coroutine_new(function, subject);
+    int depth = origin_depth();
+    struct ctrio__coroutine *coro = ctrio__coroutine_new(function, subject, depth > 0);
     if (coro == NULL)
         return NULL;
     int failed = 0;
@@ -99,7 +100,6 @@ static PyObject *call_async(PyObject *self, PyObject *const *args, size_t nargsf
         failed = async->parse(coro, args, nargs, kwnames);
     else
         failed = ctrio__parse_nothing(async->qualname, args, nargs, kwnames);
-    int depth = origin_depth();
     if (failed == 0 && depth > 0)
         failed = record_origin(coro, depth);
     if (failed < 0) {

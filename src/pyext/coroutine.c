@@ -10,13 +10,15 @@
 #include "pyext/coroutine.h"
 #include "pyext/outcome.h"
 
-struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self)
+struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self,
+                                              bool large)
 {
     struct ctrio__state *state = function->state;
-    PyTypeObject *type = state->types[TYPE_COROUTINE];
-    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)state->spare_coroutine;
+    large |= !function->async->small;
+    PyTypeObject *type = state->types[large ? TYPE_COROUTINE : TYPE_SMALL_COROUTINE];
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)state->spare_coroutine[large];
     if (coro != NULL) {
-        state->spare_coroutine = NULL;
+        state->spare_coroutine[large] = NULL;
         if (coro->function != function)
             Py_SETREF(coro->function, (struct ctrio__function *)Py_NewRef(function));
         coro->self = Py_XNewRef(self);
@@ -24,10 +26,10 @@ struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, 
         coro->by_hand = false;
         return coro;
     }
-    coro = state->free_coroutines;
+    coro = state->free_coroutines[large];
     if (coro != NULL) {
-        state->free_coroutines = (struct ctrio__coroutine *)coro->self;
-        state->free_count--;
+        state->free_coroutines[large] = (struct ctrio__coroutine *)coro->self;
+        state->free_count[large]--;
         PyObject_Init((PyObject *)coro, type);
     } else {
         coro = PyObject_GC_New(struct ctrio__coroutine, type);
@@ -39,12 +41,15 @@ struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, 
     coro->arg = NULL;
     coro->arg2 = NULL;
     coro->task = NULL;
-    coro->yield_value = NULL;
-    coro->origin = NULL;
     coro->weakrefs = NULL;
     coro->state = CORO_FRESH;
     coro->finalized = false;
     coro->by_hand = false;
+    coro->large = large;
+    if (large) {
+        coro->yield_value = NULL;
+        coro->origin = NULL;
+    }
     PyObject_GC_Track(coro);
     return coro;
 }
@@ -61,7 +66,8 @@ static void release(struct ctrio__coroutine *coro)
     Py_CLEAR(coro->self);
     Py_CLEAR(coro->arg);
     Py_CLEAR(coro->arg2);
-    Py_CLEAR(coro->yield_value);
+    if (coro->large)
+        Py_CLEAR(coro->yield_value);
 }
 
 /* The op will never be stepped again: out of every queue, on whichever thread we are. */
@@ -120,6 +126,15 @@ static uint32_t allow_shortcuts(struct ctrio__py_task *task, const struct ctrio_
     return task->task.schedule_points;
 }
 
+static PyObject *what_to_yield(struct ctrio__coroutine *coro, struct ctrio__state *state)
+{
+    if (!coro->large || coro->yield_value == NULL)
+        return Py_NewRef(state->yield_token);
+    PyObject *value = coro->yield_value;
+    coro->yield_value = NULL;
+    return value;
+}
+
 static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *task,
                          struct ctrio__outcome *io, PyObject **result)
 {
@@ -136,8 +151,7 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     if (coro->task == NULL)
         coro->task = (struct ctrio__py_task *)Py_NewRef(task);
     coro->task->asked_by = coro;
-    *result = coro->yield_value != NULL ? coro->yield_value : Py_NewRef(task->state->yield_token);
-    coro->yield_value = NULL;
+    *result = what_to_yield(coro, task->state);
     return PYGEN_NEXT;
 }
 
@@ -414,7 +428,8 @@ static int coroutine_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(coro->arg);
     Py_VISIT(coro->arg2);
     Py_VISIT(coro->task);
-    Py_VISIT(coro->origin);
+    if (coro->large)
+        Py_VISIT(coro->origin);
     const struct ctrio__async *async = coro->function->async;
     if (async->traverse != NULL && coro->state != CORO_DONE)
         return async->traverse(coro, visit, arg);
@@ -427,7 +442,8 @@ static int coroutine_clear(PyObject *self)
     if (coro->state == CORO_PARKED)
         abandon(coro);
     release(coro);
-    Py_CLEAR(coro->origin);
+    if (coro->large)
+        Py_CLEAR(coro->origin);
     return 0;
 }
 
@@ -467,17 +483,19 @@ static void coroutine_finalize(PyObject *self)
 static bool keep(struct ctrio__coroutine *coro)
 {
     struct ctrio__state *state = coro->function->state;
-    if (!CTRIO_FREELISTS || coro->state != CORO_DONE || state->spare_coroutine != NULL ||
-        coro->self != NULL || coro->arg != NULL || coro->arg2 != NULL || coro->origin != NULL ||
-        coro->weakrefs != NULL || coro->finalized || state->free_count > CTRIO_FREE_COROUTINES)
+    bool large = coro->large;
+    if (!CTRIO_FREELISTS || coro->state != CORO_DONE || state->spare_coroutine[large] != NULL ||
+        coro->self != NULL || coro->arg != NULL || coro->arg2 != NULL ||
+        (large && coro->origin != NULL) || coro->weakrefs != NULL || coro->finalized ||
+        state->free_count[large] > CTRIO_FREE_COROUTINES)
         return false;
-    CTRIO_ASSERT(coro->task == NULL && coro->yield_value == NULL);
+    CTRIO_ASSERT(coro->task == NULL && (!large || coro->yield_value == NULL));
 #if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS) /* they keep books */
     _Py_NewReference((PyObject *)coro);
 #else
     Py_SET_REFCNT((PyObject *)coro, 1);
 #endif
-    state->spare_coroutine = (PyObject *)coro;
+    state->spare_coroutine[large] = (PyObject *)coro;
     return true;
 }
 
@@ -499,14 +517,16 @@ static void coroutine_dealloc(PyObject *self)
     Py_CLEAR(coro->self); /* of a call whose arguments were refused */
     Py_CLEAR(coro->arg);
     Py_CLEAR(coro->arg2);
-    Py_CLEAR(coro->origin);
+    bool large = coro->large;
+    if (large)
+        Py_CLEAR(coro->origin);
     Py_CLEAR(coro->function);
     /* The collector's "finalised" bit stays in a recycled header: an object that has warned would
      * never warn again. */
-    if (CTRIO_FREELISTS && !coro->finalized && state->free_count < CTRIO_FREE_COROUTINES) {
-        coro->self = (PyObject *)state->free_coroutines;
-        state->free_coroutines = coro;
-        state->free_count++;
+    if (CTRIO_FREELISTS && !coro->finalized && state->free_count[large] < CTRIO_FREE_COROUTINES) {
+        coro->self = (PyObject *)state->free_coroutines[large];
+        state->free_coroutines[large] = coro;
+        state->free_count[large]++;
     } else {
         PyObject_GC_Del(self);
     }
@@ -529,17 +549,28 @@ static PyType_Slot coroutine_slots[] = {
     {Py_am_send, coroutine_send},         {Py_tp_traverse, coroutine_traverse},
     {Py_tp_clear, coroutine_clear},       {Py_tp_finalize, coroutine_finalize},
     {Py_tp_dealloc, coroutine_dealloc},   {0, NULL}};
-static PyType_Spec coroutine_spec = {.name = "ctrio._ctrio.coroutine",
-                                     .basicsize = sizeof(struct ctrio__coroutine),
-                                     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC |
-                                              Py_TPFLAGS_DISALLOW_INSTANTIATION,
-                                     .slots = coroutine_slots};
+#define COROUTINE_SPEC(size)                                                                       \
+    {.name = "ctrio._ctrio.coroutine",                                                             \
+     .basicsize = size,                                                                            \
+     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION,         \
+     .slots = coroutine_slots}
+static PyType_Spec coroutine_spec = COROUTINE_SPEC(sizeof(struct ctrio__coroutine));
+static PyType_Spec small_spec =
+    COROUTINE_SPEC(offsetof(struct ctrio__coroutine, op) + CTRIO_SMALL_OP);
 
 int ctrio__exec_coroutine(PyObject *module, struct ctrio__state *state)
 {
     state->yield_token = PyObject_CallNoArgs((PyObject *)&PyBaseObject_Type);
     if (state->yield_token == NULL ||
-        ctrio__add_type(module, TYPE_COROUTINE, &coroutine_spec, NULL, "coroutine") < 0)
+        ctrio__add_type(module, TYPE_COROUTINE, &coroutine_spec, NULL, "coroutine") < 0 ||
+        ctrio__add_type(module, TYPE_SMALL_COROUTINE, &small_spec, NULL, NULL) < 0)
         return -1;
+    PyObject *types = PyTuple_Pack(2, (PyObject *)state->types[TYPE_COROUTINE],
+                                   (PyObject *)state->types[TYPE_SMALL_COROUTINE]);
+    if (PyModule_AddObjectRef(module, "coroutine_types", types) < 0) {
+        Py_XDECREF(types);
+        return -1;
+    }
+    Py_DECREF(types);
     return ctrio__add_type(module, TYPE_COROUTINE_WRAPPER, &wrapper_spec, NULL, NULL);
 }

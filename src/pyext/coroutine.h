@@ -29,6 +29,7 @@ struct ctrio__async {
     /* To the garbage collector, what drop would give back. */
     int (*traverse)(struct ctrio__coroutine *coro, visitproc visit, void *arg);
     bool raw;          /* resumes with whatever is sent, woken or not (detached coroutines) */
+    bool small;        /* needs nothing that only large coroutines have */
     bool outside_task; /* may be awaited where there is no current task: begin gets NULL */
 };
 
@@ -56,22 +57,29 @@ union ctrio__any_op {
     void *room[16]; /* for the socket operations */
 };
 
-enum { CTRIO_FREE_COROUTINES = 512 }; /* kept for reuse, an interpreter */
+enum { CTRIO_FREE_COROUTINES = 512 }; /* of a size: kept for reuse, an interpreter */
+
+enum { CTRIO_SMALL_OP = 40 }; /* bytes */
+static_assert(sizeof(struct ctrio__primitive) <= CTRIO_SMALL_OP, "locks, events, semaphores, lots");
+static_assert(sizeof(struct ctrio__nursery_close_op) <= CTRIO_SMALL_OP, "__aexit__ of a nursery");
 
 struct ctrio__function;
+/* Of two sizes, each a type: programs have thousands that wait in an event or a nursery. */
 struct ctrio__coroutine {
     PyObject_HEAD
     struct ctrio__function *function; /* strong */
     PyObject *self;                   /* of a method: strong */
     PyObject *arg, *arg2;             /* the table entry's own: strong */
     struct ctrio__py_task *task;      /* strong while parked: who awaits us */
-    PyObject *yield_value;            /* for the next yield instead of None: strong */
-    PyObject *origin, *weakrefs;
-    double number; /* the table entry's own: seconds, a deadline */
-    enum ctrio__coroutine_state state;
+    PyObject *weakrefs;
+    uint8_t state;  /* enum ctrio__coroutine_state */
     bool finalized; /* has warned: its header cannot be recycled */
     bool by_hand;   /* stepped by a call of send(): see allow_shortcuts */
-    union ctrio__any_op op;
+    bool large;
+    union ctrio__any_op op; /* a small one ends after CTRIO_SMALL_OP bytes of it */
+    PyObject *yield_value;  /* for the next yield instead of None: strong */
+    PyObject *origin;       /* strong; NULL unless somebody tracks origins */
+    double number;          /* the table entry's own: a flag, a deadline */
 };
 struct ctrio__function {
     PyObject_HEAD
@@ -102,8 +110,14 @@ int ctrio__add_sync_methods(struct ctrio__state *state, enum ctrio__type_id type
 /* A `call` that takes nothing but self: -1 with TypeError. */
 int ctrio__parse_nothing(const char *function, PyObject *const *args, Py_ssize_t nargs,
                          PyObject *kwnames);
-/* A coroutine made by hand, as a call of `function` would: for ops that start others. */
-struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self);
+/* large: also where the table entry asks for a small one. */
+struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self,
+                                              bool large);
+static inline bool ctrio__is_coroutine(const struct ctrio__state *state, PyObject *object)
+{
+    return Py_IS_TYPE(object, state->types[TYPE_COROUTINE]) ||
+           Py_IS_TYPE(object, state->types[TYPE_SMALL_COROUTINE]);
+}
 
 /* Positional and keyword arguments into out[] (borrowed; NULL where absent), with Python's texts.
  * names[] has `count` names; the first `required` must be there. */

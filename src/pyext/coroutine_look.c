@@ -60,7 +60,8 @@ static PyObject *get_suspended(PyObject *self, void *Py_UNUSED(closure))
 }
 static PyObject *get_origin(PyObject *self, void *Py_UNUSED(closure))
 {
-    PyObject *origin = ((struct ctrio__coroutine *)self)->origin;
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
+    PyObject *origin = coro->large ? coro->origin : NULL;
     return Py_NewRef(origin != NULL ? origin : Py_None);
 }
 static PyObject *get_state(PyObject *self, void *Py_UNUSED(closure))

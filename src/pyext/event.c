@@ -80,7 +80,11 @@ static void event_dealloc(PyObject *self)
 }
 
 static const struct ctrio__async event_async[] = {
-    {.qualname = "Event.wait", .module = "trio", .self = TYPE_EVENT, .begin = wait_begin},
+    {.qualname = "Event.wait",
+     .module = "trio",
+     .self = TYPE_EVENT,
+     .small = true,
+     .begin = wait_begin},
     {.qualname = NULL},
 };
 static PyMethodDef event_methods[] = {

@@ -45,7 +45,7 @@ static enum mark mark_of(const struct ctrio__state *state, PyCodeObject *code)
 static PyObject *bottom_frame(const struct ctrio__state *state, const struct ctrio__py_task *task)
 {
     PyObject *coro = task->coro;
-    if (coro == NULL || Py_IS_TYPE(coro, state->types[TYPE_COROUTINE]))
+    if (coro == NULL || ctrio__is_coroutine(state, coro))
         return NULL; /* ours: its frame is made to be looked at, and never runs */
     Py_INCREF(coro);
     PyObject *frame = PyObject_GetAttr(coro, state->names.cr_frame);

@@ -327,6 +327,7 @@ static const struct ctrio__async limiter_async[] = {
      .module = "trio",
      .self = TYPE_LIMITER,
      .parse = ctrio__parse_exit,
+     .small = true,
      .begin = exit_begin},
     {.qualname = NULL},
 };

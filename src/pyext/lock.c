@@ -194,17 +194,20 @@ static void lock_dealloc(PyObject *self)
         {.qualname = name ".acquire",                                                              \
          .module = "trio",                                                                         \
          .self = type,                                                                             \
+         .small = true,                                                                            \
          .begin = acquire_begin,                                                                   \
          .finish = ctrio__lock_finish},                                                            \
             {.qualname = name ".__aenter__",                                                       \
              .module = "trio",                                                                     \
              .self = type,                                                                         \
+             .small = true,                                                                        \
              .begin = acquire_begin,                                                               \
              .finish = ctrio__lock_finish},                                                        \
             {.qualname = name ".__aexit__",                                                        \
              .module = "trio",                                                                     \
              .self = type,                                                                         \
              .parse = ctrio__parse_exit,                                                           \
+             .small = true,                                                                        \
              .begin = exit_begin},                                                                 \
         {                                                                                          \
             .qualname = NULL                                                                       \

@@ -315,6 +315,7 @@ static const struct ctrio__async lot_async[] = {
     {.qualname = "ParkingLot.park",
      .module = "trio.lowlevel",
      .self = TYPE_LOT,
+     .small = true,
      .begin = park_begin,
      .finish = park_finish},
     {.qualname = NULL},

@@ -249,21 +249,23 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 }
 
 /* Before the coroutine type goes: freeing an object asks its type for the size of its head. */
-static void drain_free_list(struct ctrio__state *state)
+static void drain_free_lists(struct ctrio__state *state)
 {
-    while (state->free_coroutines != NULL) {
-        struct ctrio__coroutine *coro = state->free_coroutines;
-        state->free_coroutines = (struct ctrio__coroutine *)coro->self;
-        PyObject_GC_Del(coro);
+    for (int large = 0; large < 2; large++) {
+        while (state->free_coroutines[large] != NULL) {
+            struct ctrio__coroutine *coro = state->free_coroutines[large];
+            state->free_coroutines[large] = (struct ctrio__coroutine *)coro->self;
+            PyObject_GC_Del(coro);
+        }
+        state->free_count[large] = CTRIO_FREE_COROUTINES + 1; /* nothing is kept any more */
     }
-    state->free_count = CTRIO_FREE_COROUTINES + 1; /* nothing is kept any more */
 }
 
 static int module_clear(PyObject *module)
 {
     struct ctrio__state *state = PyModule_GetState(module);
     size_t count;
-    drain_free_list(state);
+    drain_free_lists(state);
 #define X(identifier) Py_CLEAR(state->bound.identifier);
     CTRIO_BOUND(X)
 #undef X

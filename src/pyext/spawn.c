@@ -56,7 +56,7 @@ static PyObject *call_carefully(struct ctrio__state *state, PyObject *async_fn,
 /* A coroutine without a frame (Cython's, agen.__anext__()) is wrapped in one that has one. */
 static PyObject *with_frame(struct ctrio__state *state, PyObject *coro)
 {
-    if (PyCoro_CheckExact(coro) || Py_IS_TYPE(coro, state->types[TYPE_COROUTINE]))
+    if (PyCoro_CheckExact(coro) || ctrio__is_coroutine(state, coro))
         return coro;
     PyObject *frame = PyObject_GetAttr(coro, state->names.cr_frame);
     if (frame == NULL)

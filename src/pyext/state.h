@@ -13,6 +13,7 @@ enum ctrio__type_id {
     TYPE_ASYNC_FUNCTION,
     TYPE_SYNC_FUNCTION,
     TYPE_COROUTINE,
+    TYPE_SMALL_COROUTINE,
     TYPE_COROUTINE_WRAPPER,
     TYPE_CANCELLED_BASE,
     TYPE_SCOPE,
@@ -154,14 +155,14 @@ struct ctrio__state {
     PyObject *partial_type;     /* functools.partial; NULL before the first use */
     PyObject *sniffio_variable; /* current_async_library_cvar; NULL before the first use */
     PyObject *empty_tuple;
-    PyObject *spare_coroutine; /* done, for the next call; NULL: it is in use */
-    PyObject *kept_stop;       /* a StopIteration to be used again; stop_iteration.c */
-    PyObject *opcodes;         /* see ki.c */
-    uint64_t last_serial;      /* given to an object hashed outside of a run */
-    uint64_t thread_calls;     /* how many have a number */
-    Py_ssize_t ki_index;       /* of the mark on code objects */
-    struct ctrio__coroutine *free_coroutines; /* chained by `self` */
-    Py_ssize_t free_count;
+    PyObject *spare_coroutine[2]; /* small, large: done, for the next call; NULL: it is in use */
+    PyObject *kept_stop;          /* a StopIteration to be used again; stop_iteration.c */
+    PyObject *opcodes;            /* see ki.c */
+    uint64_t last_serial;         /* given to an object hashed outside of a run */
+    uint64_t thread_calls;        /* how many have a number */
+    Py_ssize_t ki_index;          /* of the mark on code objects */
+    struct ctrio__coroutine *free_coroutines[2]; /* small, large: chained by `self` */
+    Py_ssize_t free_count[2];
     bool result_kept;        /* kept_stop has a value, since this step */
     bool io_manager_patched; /* somebody assigned to TheIOManager: look methods up */
     bool workers_end;        /* the interpreter ends: no thread waits for a job */

@@ -96,9 +96,11 @@ def run_pyright(
         cwd: The folder that it is about.
     """
     (cwd / "pyrightconfig.json").write_text(json.dumps(config))
-    quiet = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
+    # With --verifytypes it asks the first `python` there is, whatever --pythonpath says.
+    folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "PATH": folders}
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]
-    printed = run(*command, "--outputjson", *arguments, cwd=cwd, **quiet)
+    printed = run(*command, "--outputjson", *arguments, cwd=cwd, **env)
     report: dict[str, object] = json.loads(printed)
     return report
 

@@ -242,7 +242,7 @@ def _without_this_frame(exc: BaseException) -> BaseException:
     return exc.with_traceback(None if traceback is None else traceback.tb_next)
 
 
-_COROUTINES = (types.CoroutineType, *_c_coroutines)
+_COROUTINES: tuple[type[Any], ...] = (types.CoroutineType, *_c_coroutines)
 
 
 def _refuse_coroutine(ret: object, fn: object, wanted: str) -> None:

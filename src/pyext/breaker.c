@@ -120,8 +120,8 @@ static PyObject *add_breaker(PyObject *module, PyObject *const *args, Py_ssize_t
         return NULL;
     if (task == NULL || head == NULL)
         return refuse(given, task != NULL);
-    if (task->task.run == NULL || task->task.state == CTRIO__TASK_EXITED) {
-        PyErr_SetString(task->state->bound.BrokenResourceError,
+    if (task->task.serial == 0 || task->task.state == CTRIO__TASK_EXITED) {
+        PyErr_SetString(ctrio__state_of_task(task)->bound.BrokenResourceError,
                         "Attempted to add already exited task as lot breaker.");
         return NULL;
     }

@@ -87,7 +87,7 @@ static int begin_sleep(struct ctrio__coroutine *coro, struct ctrio__py_task *tas
         return -1;
     }
     double now;
-    if (ctrio__clock_read((struct ctrio__py_runner *)task->runner, &now) < 0)
+    if (ctrio__clock_read(ctrio__runner_of(task), &now) < 0)
         return -1;
     return begin_sleeping(coro, now + seconds);
 }
@@ -115,42 +115,44 @@ static int begin_idle(struct ctrio__coroutine *coro, struct ctrio__py_task *task
     return 0;
 }
 
-static const struct ctrio__async functions[] = {{.qualname = "checkpoint",
-                                                 .module = "trio.lowlevel",
-                                                 .self = TYPE_NONE,
-                                                 .small = true,
-                                                 .begin = begin_checkpoint},
-                                                {.qualname = "cancel_shielded_checkpoint",
-                                                 .module = "trio.lowlevel",
-                                                 .self = TYPE_NONE,
-                                                 .small = true,
-                                                 .begin = begin_shielded},
-                                                {.qualname = "checkpoint_if_cancelled",
-                                                 .module = "trio.lowlevel",
-                                                 .self = TYPE_NONE,
-                                                 .small = true,
-                                                 .begin = begin_if_cancelled},
-                                                {.qualname = "sleep_forever",
-                                                 .module = "trio",
-                                                 .self = TYPE_NONE,
-                                                 .small = true,
-                                                 .begin = begin_forever},
-                                                {.qualname = "sleep",
-                                                 .module = "trio",
-                                                 .self = TYPE_NONE,
-                                                 .parse = parse_sleep,
-                                                 .begin = begin_sleep},
-                                                {.qualname = "sleep_until",
-                                                 .module = "trio",
-                                                 .self = TYPE_NONE,
-                                                 .parse = parse_sleep_until,
-                                                 .begin = begin_sleep_until},
-                                                {.qualname = "wait_all_tasks_blocked",
-                                                 .module = "trio.testing",
-                                                 .self = TYPE_NONE,
-                                                 .parse = parse_idle,
-                                                 .begin = begin_idle},
-                                                {.qualname = NULL}};
+static const struct ctrio__async functions[] = {
+    {.qualname = "checkpoint",
+     .module = "trio.lowlevel",
+     .self = TYPE_NONE,
+     .small = true,
+     .begin = begin_checkpoint},
+    {.qualname = "cancel_shielded_checkpoint",
+     .module = "trio.lowlevel",
+     .self = TYPE_NONE,
+     .small = true,
+     .begin = begin_shielded},
+    {.qualname = "checkpoint_if_cancelled",
+     .module = "trio.lowlevel",
+     .self = TYPE_NONE,
+     .small = true,
+     .begin = begin_if_cancelled},
+    {.qualname = "sleep_forever",
+     .module = "trio",
+     .self = TYPE_NONE,
+     .small = true,
+     .begin = begin_forever},
+    {.qualname = "sleep",
+     .module = "trio",
+     .self = TYPE_NONE,
+     .parse = parse_sleep,
+     .begin = begin_sleep},
+    {.qualname = "sleep_until",
+     .module = "trio",
+     .self = TYPE_NONE,
+     .parse = parse_sleep_until,
+     .begin = begin_sleep_until},
+    {.qualname = "wait_all_tasks_blocked",
+     .module = "trio.testing",
+     .self = TYPE_NONE,
+     .parse = parse_idle,
+     .begin = begin_idle},
+    {.qualname = NULL},
+};
 
 int ctrio__exec_checkpoint(PyObject *module, struct ctrio__state *state)
 {

@@ -82,8 +82,9 @@ static void abandon(struct ctrio__coroutine *coro)
         ctrio__op_abandon(&coro->op.op, kernel_task);
     else
         ctrio__op_abandon_withdrawn(&coro->op.op, kernel_task);
-    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
-    if (runner->opened && ctrio__peek_runner(task->state) != runner) /* it may sleep meanwhile */
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
+    if (runner->opened &&
+        ctrio__peek_runner(ctrio__state_of_task(task)) != runner) /* it may sleep meanwhile */
         runner->run.io_ops->force_wakeup(runner->run.io);
     Py_DECREF(task);
 }
@@ -119,7 +120,7 @@ static uint32_t allow_shortcuts(struct ctrio__py_task *task, const struct ctrio_
 {
     if (task == NULL)
         return 0;
-    const struct ctrio__py_runner *runner = (const struct ctrio__py_runner *)task->runner;
+    const struct ctrio__py_runner *runner = ctrio__runner_of(task);
     task->task.may_continue = task->coro == runner->step_coro &&
                               task->context == runner->step_context && !task->poisoned &&
                               !coro->by_hand;
@@ -151,7 +152,7 @@ static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     if (coro->task == NULL)
         coro->task = (struct ctrio__py_task *)Py_NewRef(task);
     coro->task->asked_by = coro;
-    *result = what_to_yield(coro, task->state);
+    *result = what_to_yield(coro, ctrio__state_of_task(task));
     return PYGEN_NEXT;
 }
 
@@ -167,7 +168,7 @@ static bool can_wait(struct ctrio__py_task *task)
         task->has_wake = false;
         ctrio__wake_drop(&ctrio__python, &task->task.wake);
     }
-    Py_CLEAR(task->detached);
+    ctrio__task_drop_kept(task, KEPT_OUTCOME);
     return true;
 }
 
@@ -204,7 +205,8 @@ static PySendResult later_step(struct ctrio__coroutine *coro, PyObject *sent, Py
         Py_DECREF(task);
         return PYGEN_RETURN;
     }
-    if (!task->has_wake || task->asked_by != coro || ctrio__peek_task(task->state) != task) {
+    if (!task->has_wake || task->asked_by != coro ||
+        ctrio__peek_task(ctrio__state_of_task(task)) != task) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this coroutine was resumed by somebody else than the Trio scheduler, "
                         "while it was waiting for something to happen");

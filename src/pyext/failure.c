@@ -180,7 +180,7 @@ static PyObject *object_of(struct ctrio_cancel_scope *scope)
 static PyObject *misnesting_text(enum ctrio__misnesting how, struct ctrio__py_task *task,
                                  struct ctrio_cancel_scope *scope, struct ctrio_cancel_scope *inner)
 {
-    PyObject *advice = task->state->bound.MISNESTING_ADVICE;
+    PyObject *advice = ctrio__state_of_task(task)->bound.MISNESTING_ADVICE;
     switch (how) {
     case CTRIO__SCOPE_EXITED_TWICE:
         return PyUnicode_FromFormat("Cancel scope stack corrupted: attempted to exit %R "
@@ -212,7 +212,7 @@ void ctrio__py_misnested(enum ctrio__misnesting how, struct ctrio_task *task,
                          struct ctrio__outcome *io)
 {
     struct ctrio__py_task *object = ctrio__py_task_from(task);
-    struct ctrio__state *state = object->state;
+    struct ctrio__state *state = ctrio__state_of_task(object);
     struct ctrio__py_runner *runner = ctrio__peek_runner(state);
     PyObject *context = io->code < 0 ? io->value : NULL;
     if (io->code >= 0)

@@ -86,7 +86,7 @@ static PyObject *call_manager(struct ctrio__coroutine *coro, struct ctrio__py_ta
 {
     struct ctrio__state *state = ctrio__state_of_coro(coro);
     CTRIO_ASSERT(state->io_manager_patched);
-    PyObject *manager = manager_make(state, (struct ctrio__py_runner *)task->runner);
+    PyObject *manager = manager_make(state, ctrio__runner_of(task));
     PyObject *method = manager != NULL ? ctrio__getattr(manager, name) : NULL;
     PyObject *awaitable = method != NULL ? PyObject_CallOneArg(method, coro->arg) : NULL;
     Py_XDECREF(manager);
@@ -134,13 +134,13 @@ static int refuse_as_trio(int result)
 }
 static int begin_readable(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
-    if (task->state->io_manager_patched)
+    if (ctrio__state_of_task(task)->io_manager_patched)
         return ctrio__delegate(coro, call_manager(coro, task, "wait_readable"));
     return refuse_as_trio(begin_wait(coro, CTRIO__READABLE));
 }
 static int begin_writable(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
-    if (task->state->io_manager_patched)
+    if (ctrio__state_of_task(task)->io_manager_patched)
         return ctrio__delegate(coro, call_manager(coro, task, "wait_writable"));
     return refuse_as_trio(begin_wait(coro, CTRIO__WRITABLE));
 }

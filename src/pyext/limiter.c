@@ -193,7 +193,7 @@ static int acquire_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     struct ctrio_capacity_limiter *limiter = &limiter_of(coro->self)->limiter;
     uint64_t hash;
     PyObject *borrower = coro->arg != NULL ? coro->arg : (PyObject *)task;
-    if (hash_of(task->state, borrower, &hash) < 0)
+    if (hash_of(ctrio__state_of_task(task), borrower, &hash) < 0)
         return -1;
     ctrio__limiter_op_init(&coro->op.limiter, limiter, Py_NewRef(borrower), hash);
     return 0;

@@ -284,7 +284,8 @@ static PyObject *open_nursery(PyObject *module, PyObject *const *args, Py_ssize_
 static int enter_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task)
 {
     struct manager *self = manager_of(coro->self);
-    struct ctrio__py_nursery *nursery = ctrio__nursery_make(task->state, self->strict);
+    struct ctrio__py_nursery *nursery =
+        ctrio__nursery_make(ctrio__state_of_task(task), self->strict);
     if (nursery == NULL || ctrio__nursery_enter(nursery, task) < 0) {
         Py_XDECREF(nursery);
         return -1;
@@ -324,7 +325,7 @@ static int exit_begin(struct ctrio__coroutine *coro, struct ctrio__py_task *task
     ctrio__nursery_close_op_init(&coro->op.nursery_close, nursery);
     if (coro->arg != Py_None) {
         struct ctrio__outcome failure =
-            ctrio__outcome_from_exception(task->state, Py_NewRef(coro->arg));
+            ctrio__outcome_from_exception(ctrio__state_of_task(task), Py_NewRef(coro->arg));
         if (nursery->results_lost || ctrio__list_linked(&nursery->body.link))
             ctrio__py_outcome_drop(&failure);
         else
@@ -409,13 +410,13 @@ static const struct ctrio__async manager_async[] = {{.qualname = "NurseryManager
                                                      .module = "trio._core._run",
                                                      .self = TYPE_NURSERY_MANAGER,
                                                      .small = true,
-                                                     .small = true,
                                                      .begin = enter_begin,
                                                      .finish = enter_finish},
                                                     {.qualname = "NurseryManager.__aexit__",
                                                      .module = "trio._core._run",
                                                      .self = TYPE_NURSERY_MANAGER,
                                                      .parse = exit_parse,
+                                                     .small = true,
                                                      .begin = exit_begin,
                                                      .finish = exit_finish},
                                                     {.qualname = NULL}};

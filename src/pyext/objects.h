@@ -23,19 +23,24 @@
 struct ctrio__os;
 
 /* --- tasks ------------------------------------------------------------------------- */
+/* What a task holds for its next step; rarely anything, and never two things at once. */
+enum ctrio__kept {
+    KEPT_NOTHING,
+    KEPT_ABORT_FUNC, /* of wait_task_rescheduled, while parked in it */
+    KEPT_EXCEPTION,  /* the answer to a foreign yield, to be thrown */
+    KEPT_OUTCOME,    /* that the task is to exit with, once its coroutine is detached */
+};
+/* Thousands of tasks fit into a cache, or do not: half of one is what it waits with. */
 struct ctrio__py_task {
     PyObject_HEAD
-    struct ctrio_task task;
-    struct ctrio__state *state;
-    PyObject *runner;         /* strong while living; NULL afterwards is never seen: kept */
+    struct ctrio_task task;   /* task.run is set from the beginning, its runner held: strong */
     PyObject *coro, *context; /* writable; read anew at each step */
     PyObject *name;
     PyObject *custom_sleep_data; /* None after each wake-up */
-    PyObject *abort_func;        /* of wait_task_rescheduled, while parked in it */
-    PyObject *throw_next;        /* answer to a foreign yield, thrown at the next step */
-    PyObject *detached;          /* an outcome: the task is to exit with it */
+    PyObject *kept;              /* strong; NULL: KEPT_NOTHING */
     PyObject *weakrefs;
     const void *asked_by; /* the coroutine that parked or yielded last; compared */
+    uint8_t what_is_kept; /* enum ctrio__kept */
     bool has_wake;        /* task.wake is what this step was woken with, until an op takes it */
     bool poisoned;        /* a nonsense was assigned to _schedule_points */
     bool ki_protected;
@@ -43,6 +48,15 @@ struct ctrio__py_task {
 static inline struct ctrio__py_task *ctrio__py_task_from(struct ctrio_task *task)
 {
     return ctrio__container(task, struct ctrio__py_task, task);
+}
+/* Keeps `object` (stolen) for the next step instead of what was kept before. */
+void ctrio__task_keep(struct ctrio__py_task *task, enum ctrio__kept what, PyObject *object);
+/* A new reference to what is kept, if it is that; or NULL. */
+PyObject *ctrio__task_take_kept(struct ctrio__py_task *task, enum ctrio__kept what);
+static inline void ctrio__task_drop_kept(struct ctrio__py_task *task, enum ctrio__kept what)
+{
+    if (task->what_is_kept == what)
+        ctrio__task_keep(task, KEPT_NOTHING, NULL);
 }
 
 /* --- scopes and nurseries ---------------------------------------------------------- */
@@ -138,6 +152,14 @@ struct ctrio__py_runner {
 static inline struct ctrio__py_runner *ctrio__py_runner_from(struct ctrio_run *run)
 {
     return ctrio__container(run, struct ctrio__py_runner, run);
+}
+static inline struct ctrio__py_runner *ctrio__runner_of(const struct ctrio__py_task *task)
+{
+    return ctrio__py_runner_from(task->task.run);
+}
+static inline struct ctrio__state *ctrio__state_of_task(const struct ctrio__py_task *task)
+{
+    return ctrio__runner_of(task)->state;
 }
 
 #if defined(__GNUC__) && defined(__ELF__) /* a read, not a call of the dynamic linker */

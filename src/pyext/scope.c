@@ -83,7 +83,7 @@ int ctrio__scope_enter(struct ctrio__py_scope *self, struct ctrio__py_task *task
     }
     if (self->scope.relative_deadline != INFINITY) { /* read here: the clock may be Python's */
         double now;
-        if (ctrio__clock_read((struct ctrio__py_runner *)task->runner, &now) < 0)
+        if (ctrio__clock_read(ctrio__runner_of(task), &now) < 0)
             return -1;
         self->scope.deadline = now + self->scope.relative_deadline;
         self->scope.relative_deadline = INFINITY;
@@ -171,7 +171,7 @@ static PyObject *scope_exit(PyObject *self, PyObject *const *args, Py_ssize_t na
 /* A call-out: a name may be anything. */
 static PyObject *name_of(struct ctrio__py_task *task)
 {
-    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
     PyObject *previous = ctrio__callout_begin(runner);
     PyObject *text = PyObject_Repr((PyObject *)task);
     ctrio__callout_end(runner, previous);

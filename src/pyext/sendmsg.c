@@ -260,7 +260,7 @@ static int has_to_resolve(struct ctrio__coroutine *coro, struct ctrio__py_task *
         return 1;
     if (family != AF_INET6)
         return 0;
-    if (ctrio__socket_follow(self, task->state, &task->task) < 0)
+    if (ctrio__socket_follow(self, ctrio__state_of_task(task), &task->task) < 0)
         return -1;
     return self->socket.handle < 0;
 }

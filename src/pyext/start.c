@@ -60,7 +60,7 @@ static void start_spawn(struct ctrio__start_op *op, struct ctrio_task *task,
 {
     struct task_status *status = ctrio__container(op, struct task_status, op);
     struct ctrio__py_task *parent = ctrio__py_task_from(task);
-    struct ctrio__state *state = parent->state;
+    struct ctrio__state *state = ctrio__state_of_task(parent);
     Py_ssize_t count = PyTuple_GET_SIZE(status->args);
     PyObject *kwnames = PyTuple_Pack(1, state->names.task_status);
     PyObject **stack = PyMem_New(PyObject *, (size_t)count + 1);
@@ -69,8 +69,8 @@ static void start_spawn(struct ctrio__start_op *op, struct ctrio_task *task,
         for (Py_ssize_t i = 0; i < count; i++)
             stack[i] = PyTuple_GET_ITEM(status->args, i);
         stack[count] = (PyObject *)status;
-        child = ctrio__spawn((struct ctrio__py_runner *)parent->runner, status->async_fn, stack,
-                             count, kwnames, &status->old->nursery, status->name, false, NULL);
+        child = ctrio__spawn(ctrio__runner_of(parent), status->async_fn, stack, count, kwnames,
+                             &status->old->nursery, status->name, false, NULL);
     } else if (!PyErr_Occurred()) {
         PyErr_NoMemory();
     }

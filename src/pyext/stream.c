@@ -85,7 +85,7 @@ static int leave_to_python(struct ctrio__coroutine *coro, const char *name, PyOb
 static int refuse_closed(struct ctrio__coroutine *coro, struct ctrio__py_socket *socket,
                          struct ctrio__py_task *task, const char *text)
 {
-    if (ctrio__socket_follow(socket, task->state, &task->task) < 0)
+    if (ctrio__socket_follow(socket, ctrio__state_of_task(task), &task->task) < 0)
         return -1;
     CTRIO_ASSERT(socket->socket.handle >= -1);
     if (socket->socket.handle >= 0)
@@ -161,7 +161,7 @@ static int begin_receive(struct ctrio__coroutine *coro, struct ctrio__py_task *t
     if (socket == NULL)
         return -1;
     coro->arg = socket;
-    if (!ctrio__socket_is_plain(task->state, socket))
+    if (!ctrio__socket_is_plain(ctrio__state_of_task(task), socket))
         return leave_to_python(coro, "receive_some", coro->arg2);
     if (read_max_bytes(coro) < 0)
         return -1;
@@ -250,11 +250,11 @@ static int begin_send_all(struct ctrio__coroutine *coro, struct ctrio__py_task *
     if (object == NULL)
         return -1;
     coro->arg = object;
-    if (!ctrio__socket_is_plain(task->state, object))
+    if (!ctrio__socket_is_plain(ctrio__state_of_task(task), object))
         return leave_to_python(coro, "send_all", coro->arg2);
     struct ctrio__py_socket *socket = (struct ctrio__py_socket *)object;
     if (socket->shut_down_write) {
-        PyErr_SetString(task->state->bound.ClosedResourceError,
+        PyErr_SetString(ctrio__state_of_task(task)->bound.ClosedResourceError,
                         "can't send data after sending EOF");
         return -1;
     }
@@ -293,7 +293,8 @@ static int begin_wait(struct ctrio__coroutine *coro, struct ctrio__py_task *task
     if (object == NULL)
         return -1;
     coro->arg = object;
-    if (!ctrio__socket_is_plain(task->state, object) || task->state->io_manager_patched)
+    if (!ctrio__socket_is_plain(ctrio__state_of_task(task), object) ||
+        ctrio__state_of_task(task)->io_manager_patched)
         return leave_to_python(coro, "wait_send_all_might_not_block", NULL);
     struct ctrio__py_socket *socket = (struct ctrio__py_socket *)object;
     if (refuse_conflict(coro) < 0 || refuse_closed(coro, socket, task, NULL) < 0)

@@ -12,6 +12,24 @@ static struct ctrio__py_task *task_of(PyObject *self)
     return (struct ctrio__py_task *)self;
 }
 
+void ctrio__task_keep(struct ctrio__py_task *task, enum ctrio__kept what, PyObject *object)
+{
+    CTRIO_ASSERT((what == KEPT_NOTHING) == (object == NULL));
+    task->what_is_kept = (uint8_t)what;
+    Py_XSETREF(task->kept, object);
+}
+
+PyObject *ctrio__task_take_kept(struct ctrio__py_task *task, enum ctrio__kept what)
+{
+    CTRIO_ASSERT((task->kept == NULL) == (task->what_is_kept == KEPT_NOTHING));
+    if (task->what_is_kept != what)
+        return NULL;
+    PyObject *object = task->kept;
+    task->kept = NULL;
+    task->what_is_kept = KEPT_NOTHING;
+    return object;
+}
+
 /* --- one step ---------------------------------------------------------------------- */
 
 PySendResult ctrio__throw_into(struct ctrio__state *state, PyObject *coro, PyObject **exception,
@@ -43,7 +61,7 @@ static inline PySendResult send_none(PyObject *coro, PyObject **value)
 
 static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
 {
-    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
     PyObject *coro = Py_NewRef(task->coro);
     PyObject *context = Py_NewRef(task->context);
     PySendResult result = PYGEN_ERROR;
@@ -51,8 +69,9 @@ static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
     runner->step_coro = coro;
     runner->step_context = context;
     if (PyContext_Enter(context) == 0) {
-        if (task->throw_next != NULL)
-            result = ctrio__throw_into(task->state, coro, &task->throw_next, value);
+        PyObject *thrown = ctrio__task_take_kept(task, KEPT_EXCEPTION);
+        if (thrown != NULL)
+            result = ctrio__throw_into(runner->state, coro, &thrown, value);
         else
             result = send_none(coro, value);
         if (PyContext_Exit(context) < 0) {
@@ -61,8 +80,8 @@ static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
         }
     }
 #if CTRIO_KEPT_STOP
-    if (task->state->result_kept)
-        ctrio__forget_result(task->state);
+    if (runner->state->result_kept)
+        ctrio__forget_result(runner->state);
 #endif
     Py_DECREF(coro);
     Py_DECREF(context);
@@ -97,25 +116,28 @@ void ctrio__answer_foreign_yield(struct ctrio__py_task *task, PyObject *value, P
 static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
                                   struct ctrio__outcome *io)
 {
+    struct ctrio__state *state = ctrio__state_of_task(task);
     drop_wake(task); /* of a step that asked for nothing, or of a foreigner's */
-    if (task->detached != NULL && value == task->state->yield_token) {
-        /* permanently: the task is over, the coroutine goes on */
-        PyObject *outcome = task->detached;
-        task->detached = NULL;
-        if (ctrio__outcome_from_python(task->state, outcome, io) < 0)
-            *io = ctrio__outcome_from_error(task->state);
+    PyObject *outcome =
+        value == state->yield_token ? ctrio__task_take_kept(task, KEPT_OUTCOME) : NULL;
+    if (outcome != NULL) { /* permanently: the task is over, the coroutine goes on */
+        if (ctrio__outcome_from_python(state, outcome, io) < 0)
+            *io = ctrio__outcome_from_error(state);
         else if (io->code < 0)
-            *io = ctrio__outcome_from_exception(task->state, io->value);
+            *io = ctrio__outcome_from_exception(state, io->value);
         Py_DECREF(outcome);
         Py_DECREF(value);
         return CTRIO__DONE;
     }
     if (task->poisoned) {
         PyErr_SetString(PyExc_TypeError, "the task's _schedule_points are not a number");
-        ctrio__runner_fail((struct ctrio__py_runner *)task->runner);
+        ctrio__runner_fail(ctrio__runner_of(task));
     }
-    if (value != task->state->yield_token || task->task.trap == CTRIO__TRAP_NONE)
-        ctrio__answer_foreign_yield(task, value, &task->throw_next);
+    if (value != state->yield_token || task->task.trap == CTRIO__TRAP_NONE) {
+        PyObject *answer = NULL;
+        ctrio__answer_foreign_yield(task, value, &answer);
+        ctrio__task_keep(task, KEPT_EXCEPTION, answer);
+    }
     Py_DECREF(value);
     return CTRIO__PARKED;
 }
@@ -129,9 +151,9 @@ enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__
     task->has_wake = true;
     io->code = 0;
     io->value = NULL;
-    ctrio__thread.state = task->state;
+    ctrio__thread.state = ctrio__state_of_task(task);
     Py_XSETREF(ctrio__thread.task, Py_NewRef(task));
-    Py_CLEAR(task->abort_func);
+    ctrio__task_drop_kept(task, KEPT_ABORT_FUNC);
     if (task->custom_sleep_data != Py_None)
         Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));
     switch (send_into(task, &value)) {
@@ -141,7 +163,7 @@ enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__
         *io = (struct ctrio__outcome){0, value};
         break;
     default:
-        *io = ctrio__outcome_from_error(task->state);
+        *io = ctrio__outcome_from_error(ctrio__state_of_task(task));
     }
     drop_wake(task);
     return CTRIO__DONE;
@@ -230,7 +252,7 @@ static PyObject *get_name(PyObject *self, void *Py_UNUSED(closure))
     if (task->name == NULL)
         Py_RETURN_NONE;
     if (!PyUnicode_Check(task->name)) {
-        PyObject *text = work_out_name(task->state, task->name);
+        PyObject *text = work_out_name(ctrio__state_of_task(task), task->name);
         if (text == NULL)
             return NULL;
         Py_SETREF(task->name, text);
@@ -299,7 +321,7 @@ static PyObject *get_scope(PyObject *self, void *Py_UNUSED(closure))
 }
 static PyObject *get_runner(PyObject *self, void *Py_UNUSED(closure))
 {
-    return Py_NewRef(task_of(self)->runner);
+    return Py_NewRef(ctrio__runner_of(task_of(self)));
 }
 static PyObject *get_serial(PyObject *self, void *Py_UNUSED(closure))
 {
@@ -332,7 +354,7 @@ static int set_counter(PyObject *self, PyObject *value, void *closure)
 
 static PyObject *iter_await_frames(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
-    return PyObject_CallOneArg(task_of(self)->state->bound.iter_await_frames, self);
+    return PyObject_CallOneArg(ctrio__state_of_task(task_of(self))->bound.iter_await_frames, self);
 }
 
 static PyObject *task_repr(PyObject *self)
@@ -354,14 +376,12 @@ static int task_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct ctrio__py_task *task = task_of(self);
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(task->runner);
+    Py_VISIT((PyObject *)ctrio__runner_of(task));
     Py_VISIT(task->coro);
     Py_VISIT(task->context);
     Py_VISIT(task->name);
     Py_VISIT(task->custom_sleep_data);
-    Py_VISIT(task->abort_func);
-    Py_VISIT(task->throw_next);
-    Py_VISIT(task->detached);
+    Py_VISIT(task->kept);
     if (task->task.nursery != NULL)
         Py_VISIT((PyObject *)ctrio__py_nursery_from(task->task.nursery));
     for (struct ctrio_list *at = task->task.nurseries.next; at != &task->task.nurseries;
@@ -380,9 +400,7 @@ static int task_clear(PyObject *self)
     Py_CLEAR(task->context);
     Py_CLEAR(task->name);
     Py_CLEAR(task->custom_sleep_data);
-    Py_CLEAR(task->abort_func);
-    Py_CLEAR(task->throw_next);
-    Py_CLEAR(task->detached);
+    ctrio__task_keep(task, KEPT_NOTHING, NULL);
     return 0;
 }
 static void task_dealloc(PyObject *self)
@@ -400,7 +418,7 @@ static void task_dealloc(PyObject *self)
     task->task.nursery = NULL;
     if (nursery != NULL)
         Py_DECREF(ctrio__py_nursery_from(nursery));
-    Py_CLEAR(task->runner);
+    Py_DECREF(ctrio__runner_of(task));
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }
@@ -419,15 +437,13 @@ struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObjec
     if (task == NULL)
         return NULL;
     ctrio__task_init(&task->task, &ctrio__python);
-    task->state = state;
-    task->runner = Py_NewRef(runner);
+    task->task.run = &((struct ctrio__py_runner *)Py_NewRef(runner))->run;
     task->coro = Py_NewRef(coro);
     task->context = Py_NewRef(context);
     task->name = Py_NewRef(name);
     task->custom_sleep_data = Py_NewRef(Py_None);
-    task->abort_func = NULL;
-    task->throw_next = NULL;
-    task->detached = NULL;
+    task->kept = NULL;
+    task->what_is_kept = KEPT_NOTHING;
     task->weakrefs = NULL;
     task->asked_by = NULL;
     task->has_wake = false;

@@ -82,7 +82,7 @@ static PyObject *call_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     self->serial = ctrio__serial_new(state);
     self->number = state->thread_calls++;
     self->entry.fn = report_back;
-    self->runner = (struct ctrio__py_runner *)Py_NewRef(task->runner);
+    self->runner = (struct ctrio__py_runner *)Py_NewRef(ctrio__runner_of(task));
     self->limiter = Py_NewRef(out[0]);
     self->may_abandon = may_abandon != 0;
     self->task_register = list_of((PyObject *)task);

@@ -34,12 +34,12 @@ static PyObject *raise_call(PyObject *self, PyObject *const *Py_UNUSED(args), si
 static PyObject *raise_make(struct ctrio__py_task *task, const struct ctrio__outcome *why)
 {
     struct raise_cancel *made =
-        PyObject_GC_New(struct raise_cancel, task->state->types[TYPE_RAISE_CANCEL]);
+        PyObject_GC_New(struct raise_cancel, ctrio__state_of_task(task)->types[TYPE_RAISE_CANCEL]);
     if (made == NULL)
         return NULL;
     made->vectorcall = raise_call;
     made->reason = why->code == CTRIO_CANCELLED ? ctrio__reason_share(why->value) : NULL;
-    made->runner = Py_NewRef(task->runner);
+    made->runner = Py_NewRef(ctrio__runner_of(task));
     PyObject_GC_Track(made);
     return (PyObject *)made;
 }
@@ -84,11 +84,11 @@ static enum ctrio__abort ask_abort_func(struct ctrio_task *kernel_task,
                                         const struct ctrio__outcome *why)
 {
     struct ctrio__py_task *task = ctrio__py_task_from(kernel_task);
-    struct ctrio__py_runner *runner = (struct ctrio__py_runner *)task->runner;
-    struct ctrio__state *state = task->state;
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
+    struct ctrio__state *state = ctrio__state_of_task(task);
     if (why->code == 0) /* the task goes on without having waited */
         return CTRIO__ABORT_SUCCEEDED;
-    PyObject *abort_func = Py_XNewRef(task->abort_func);
+    PyObject *abort_func = task->what_is_kept == KEPT_ABORT_FUNC ? Py_NewRef(task->kept) : NULL;
     PyObject *raise = abort_func != NULL ? raise_make(task, why) : NULL;
     PyObject *answer = NULL;
     if (raise != NULL) {
@@ -127,8 +127,9 @@ static int begin_wait(struct ctrio__coroutine *coro, struct ctrio__py_task *task
 {
     ctrio__op_init(&coro->op.op, &ctrio__wait_kind, NULL);
     coro->op.wait.abort_fn = ask_abort_func;
-    Py_XSETREF(task->abort_func, coro->arg);
+    PyObject *abort_func = coro->arg;
     coro->arg = NULL;
+    ctrio__task_keep(task, KEPT_ABORT_FUNC, abort_func);
     return 0;
 }
 
@@ -167,7 +168,7 @@ int ctrio__wake_with(struct ctrio__py_runner *runner, PyObject *object, struct c
                      task);
         return -1;
     }
-    Py_CLEAR(task->abort_func);
+    ctrio__task_drop_kept(task, KEPT_ABORT_FUNC);
     Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));
     ctrio__lot_leave(&task->task);
     ctrio__task_reschedule(&task->task, *wake);
@@ -237,8 +238,9 @@ static int begin_detach_for_good(struct ctrio__coroutine *coro, struct ctrio__py
     }
     ctrio__op_init(&coro->op.op, &ctrio__wait_kind, NULL);
     coro->op.wait.abort_fn = NULL;
-    Py_XSETREF(task->detached, coro->arg);
+    PyObject *outcome = coro->arg;
     coro->arg = NULL;
+    ctrio__task_keep(task, KEPT_OUTCOME, outcome);
     return 0;
 }
 

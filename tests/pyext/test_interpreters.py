@@ -19,7 +19,6 @@ pytestmark = pytest.mark.skipif(
 SUPPORT = Path(__file__).resolve().parent.parent / "support"
 
 
-
 def lines_of(script: str) -> list[str]:
     """What a script prints that has `interpreters` imported as `them`."""
     path = [str(SUPPORT), *filter(None, sys.path)]

@@ -96,7 +96,7 @@ def run_pyright(
         cwd: The folder that it is about.
     """
     (cwd / "pyrightconfig.json").write_text(json.dumps(config))
-    # With --verifytypes it asks the first `python` there is, whatever --pythonpath says.
+    # With --verifytypes it asks the first `python` there is, whatever is said.
     folders = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     env = {"PYRIGHT_PYTHON_IGNORE_WARNINGS": "1", "PATH": folders}
     command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable]

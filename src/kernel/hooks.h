@@ -28,4 +28,9 @@ struct ctrio__hooks {
     /* After the system tasks, on the init task, stepped until DONE. */
     enum ctrio__step (*finalize)(struct ctrio_run *run, struct ctrio__outcome *io);
 };
+/* Somebody sees the turns or the tasks go by. */
+static inline bool ctrio__hooks_watched(const struct ctrio__hooks *hooks)
+{
+    return (hooks->wanted & ~(hooks->silent | CTRIO__HOOK_FINALIZE)) != 0;
+}
 #endif

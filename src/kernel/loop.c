@@ -10,15 +10,10 @@ static const uint64_t poll_budget = 50000; /* ticks: nanoseconds */
 static const uint64_t longest_unyielded = 20000;
 static const uint32_t most_unyielded = 100;
 
-static bool has_instruments(const struct ctrio_run *run)
-{
-    return (run->hooks.wanted & ~(run->hooks.silent | CTRIO__HOOK_FINALIZE)) != 0;
-}
-
 static bool shortcuts_allowed(const struct ctrio_run *run)
 {
     return run->chooser == NULL && !run->strict && !run->guest && run->clock->is_system &&
-           !has_instruments(run);
+           !ctrio__hooks_watched(&run->hooks);
 }
 
 static bool polled_recently(struct ctrio_run *run)
@@ -77,7 +72,7 @@ static bool within_bounds(struct ctrio_run *run)
 bool ctrio__may_go_on(struct ctrio_run *run, struct ctrio_task *task)
 {
     CTRIO_ASSERT(run->current == task);
-    if (run->bounded && run->chooser == NULL && !has_instruments(run) &&
+    if (run->bounded && run->chooser == NULL && !ctrio__hooks_watched(&run->hooks) &&
         !ctrio__entry_queue_pending(&run->entries) && within_bounds(run))
         return true;
     return ctrio__may_continue(run, task);

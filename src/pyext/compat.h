@@ -14,7 +14,8 @@ static inline PyObject *PyErr_GetRaisedException(void)
     PyErr_Fetch(&type, &value, &traceback);
     if (type == NULL)
         return NULL;
-    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value == NULL || (PyObject *)Py_TYPE(value) != type) /* else it is; asking an ABC is slow */
+        PyErr_NormalizeException(&type, &value, &traceback);
     if (traceback != NULL) {
         PyException_SetTraceback(value, traceback);
         Py_DECREF(traceback);

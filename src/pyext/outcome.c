@@ -55,11 +55,22 @@ PyObject *ctrio__reason_text(const struct ctrio__reason *reason)
     return known != NULL ? known->text : NULL;
 }
 
-const char *ctrio__reason_source(const struct ctrio__reason *reason)
+static PyObject *source_of(const struct ctrio__state *state, const struct ctrio__reason *reason)
 {
-    static const char *const words[] = {"unknown", "deadline", "explicit",
-                                        "nursery", "shutdown", "KeyboardInterrupt"};
-    return words[reason != NULL ? reason->source : CTRIO__BY_UNKNOWN];
+    switch (reason != NULL ? reason->source : CTRIO__BY_UNKNOWN) {
+    case CTRIO__BY_DEADLINE:
+        return state->names.deadline;
+    case CTRIO__BY_EXPLICIT:
+        return state->names.explicit;
+    case CTRIO__BY_NURSERY:
+        return state->names.nursery;
+    case CTRIO__BY_SHUTDOWN:
+        return state->names.shutdown;
+    case CTRIO__BY_INTERRUPT:
+        return state->names.interrupt;
+    default:
+        return state->names.unknown;
+    }
 }
 
 static PyObject *words_for(enum ctrio__blame blame, const struct ctrio__outcome *failure)
@@ -122,14 +133,12 @@ PyObject *ctrio__cancelled_new(struct ctrio__state *state, const struct ctrio__r
     if (made == NULL)
         return NULL;
     struct ctrio__cancelled *cancelled = (struct ctrio__cancelled *)made;
-    cancelled->source = PyUnicode_InternFromString(ctrio__reason_source(reason));
+    cancelled->source = Py_NewRef(source_of(state, reason));
     cancelled->source_task = Py_XNewRef(ctrio__reason_source_task(reason));
-    cancelled->reason = Py_XNewRef(ctrio__reason_text(reason));
     if (reason == &ctrio__reason_misnesting)
-        cancelled->reason = PyUnicode_InternFromString("misnesting");
-    if (cancelled->source == NULL ||
-        (reason == &ctrio__reason_misnesting && cancelled->reason == NULL))
-        Py_CLEAR(made); /* no memory for a word */
+        cancelled->reason = Py_NewRef(state->names.misnesting);
+    else
+        cancelled->reason = Py_XNewRef(ctrio__reason_text(reason));
     return made;
 }
 

@@ -46,7 +46,6 @@ PyObject *ctrio__cancelled_new(struct ctrio__state *state, const struct ctrio__r
 /* The details, borrowed, NULL where there are none. */
 PyObject *ctrio__reason_source_task(const struct ctrio__reason *reason);
 PyObject *ctrio__reason_text(const struct ctrio__reason *reason);
-const char *ctrio__reason_source(const struct ctrio__reason *reason);
 
 /* The parts of ctrio__python that deal with outcomes. */
 struct ctrio__outcome ctrio__py_group(struct ctrio__nursery *nursery);

@@ -79,6 +79,13 @@ enum ctrio__type_id {
 
 /* X(identifier, "text"): interned once. */
 #define CTRIO_NAMES(X)                                                                             \
+    X(unknown, "unknown")                                                                          \
+    X(deadline, "deadline")                                                                        \
+    X(explicit, "explicit")                                                                        \
+    X(nursery, "nursery")                                                                          \
+    X(shutdown, "shutdown")                                                                        \
+    X(interrupt, "KeyboardInterrupt")                                                              \
+    X(misnesting, "misnesting")                                                                    \
     X(dunder_module, "__module__")                                                                 \
     X(dunder_qualname, "__qualname__")                                                             \
     X(dunder_wrapped, "__wrapped__")                                                               \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import gc
+import sys
 import types
 import weakref
 from collections.abc import Coroutine, Generator
@@ -15,6 +16,7 @@ import pytest
 
 import ctrio
 from ctrio import open_nursery
+from ctrio.abc import Instrument
 from ctrio.lowlevel import (
     Abort,
     Task,
@@ -25,6 +27,9 @@ from ctrio.lowlevel import (
     wait_task_rescheduled,
 )
 from ctrio.testing import trio_test, wait_all_tasks_blocked
+
+if sys.version_info < (3, 11):
+    from exceptiongroup import ExceptionGroup
 
 variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
 
@@ -259,6 +264,66 @@ async def test_an_ended_task_keeps_its_answers() -> None:
     assert task.child_nurseries == []
     assert "child" in task.name
     assert task.coro.cr_frame is None  # type: ignore[attr-defined]
+
+
+class Looks(Instrument):
+    def task_exited(self, task: Task) -> None:
+        seen.append(task.coro)
+
+
+seen: list[object] = []
+
+
+@pytest.mark.parametrize("look", ["hold", "refer weakly", "instrument"])
+def test_a_failed_task_that_somebody_sees_keeps_its_coroutine(look: str) -> None:
+    seen.clear()
+    refs: list[Any] = []
+
+    async def fails() -> None:
+        await checkpoint()
+        task = current_task()
+        if look == "hold":
+            refs.append(lambda: task)
+        elif look == "refer weakly":
+            refs.append(weakref.ref(task))
+        raise KeyError
+
+    async def main() -> None:
+        with pytest.raises(ExceptionGroup):
+            async with open_nursery() as nursery:
+                nursery.start_soon(fails)
+                with ctrio.CancelScope(shield=True):
+                    await wait_all_tasks_blocked()
+                for ref in refs:
+                    task = ref()
+                    assert task.coro.__name__ == "fails"
+                    assert isinstance(task.context, contextvars.Context)
+                    del task
+
+    ctrio.run(main, instruments=[Looks()] if look == "instrument" else [])
+    if look == "instrument":
+        assert None not in seen
+        assert "fails" in [getattr(coro, "__name__", None) for coro in seen]
+
+
+@trio_test
+async def test_a_failed_task_that_nobody_sees_lets_its_coroutine_go_at_once() -> None:
+    gone: list[weakref.ref[object]] = []
+
+    async def fails() -> None:
+        gone.append(weakref.ref(current_task().coro))
+        raise KeyError
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with open_nursery() as nursery:
+            nursery.start_soon(fails)
+            with ctrio.CancelScope(shield=True):
+                await checkpoint()
+                await checkpoint()
+            assert gone[0]() is None
+    (failure,) = caught.value.exceptions
+    assert failure.__traceback__ is not None
+    assert failure.__traceback__.tb_frame.f_code is fails.__code__
 
 
 def test_the_frames_of_a_waiting_task_can_be_walked() -> None:

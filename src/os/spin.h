@@ -11,9 +11,11 @@
 struct ctrio__spin {
     uint8_t misses; /* in a row, up to a limit */
     uint8_t skip;   /* occasions still to be left out: 2^misses - 1 after each miss */
+    uint8_t late;   /* how often in a row it was found, but not soon */
 };
 enum ctrio__spin_for {
     CTRIO__SPIN_FOR_EVENT, /* what another thread has to do first: it needs a processor */
+    CTRIO__SPIN_FOR_JOB,   /* the same; nobody waits for us meanwhile, so we may look longer */
     CTRIO__SPIN_FOR_LOCK,  /* what another thread is about to let go */
 };
 #endif

@@ -68,7 +68,7 @@ static bool sleep_in(struct ctrio__os *os, struct ctrio__cell *cell, double seco
     const struct ctrio__thread_ops *threads = threads_of(os);
     PyThreadState *thread = ctrio__gil_leave();
     bool seen = event_spin != NULL && threads->spin != NULL && !ctrio__spin_held() &&
-                threads->spin(os, event_spin, CTRIO__SPIN_FOR_EVENT, is_posted, cell);
+                threads->spin(os, event_spin, CTRIO__SPIN_FOR_JOB, is_posted, cell);
     bool posted = threads->wait(os, cell, seconds);
     ctrio__gil_enter(thread, threads, seen ? gil_spin : NULL);
     return posted;

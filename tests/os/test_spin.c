@@ -70,6 +70,45 @@ static void each_miss_leaves_out_twice_as_many_occasions(void)
     }
 }
 
+static bool is_there_late(const void *arg)
+{
+    struct watched *watched = (struct watched *)(uintptr_t)arg;
+    if (watched->looks++ == 0)
+        return false;
+    uint64_t begin = ctrio__native_now(NULL, CTRIO__MONOTONIC);
+    while (ctrio__native_now(NULL, CTRIO__MONOTONIC) - begin < 40000) {
+    }
+    return true;
+}
+
+static void what_comes_late_is_waited_for_some_times_in_a_row(void)
+{
+    if (processors() < 2) {
+        skip("one processor");
+        return;
+    }
+    struct ctrio__spin spin = {.misses = 2};
+    for (int i = 0; i < 16; i++) {
+        struct watched watched = {0, 0};
+        ok(threads->spin(NULL, &spin, CTRIO__SPIN_FOR_JOB, is_there_late, &watched));
+        is(spin.skip, 0);
+    }
+    struct watched watched = {0, 0};
+    ok(threads->spin(NULL, &spin, CTRIO__SPIN_FOR_JOB, is_there_late, &watched));
+    is(spin.misses, 3); /* enough of that */
+    is(spin.skip, 7);
+}
+
+/* So that whom it works for finds it awake when it looks again. */
+static void who_waits_for_an_event_leaves_out_fewer_than_may_come_late(void)
+{
+    struct ctrio__spin spin = {0};
+    for (int i = 0; i < 1000; i++) {
+        looks_in_vain(&spin, CTRIO__SPIN_FOR_EVENT);
+        ok(spin.skip < 16);
+    }
+}
+
 struct crowd {
     struct ctrio__cell asked, go;
     bool spun;
@@ -169,6 +208,8 @@ static void the_child_of_a_fork_begins_with_nobody_spinning(void)
 TAP_MAIN(TEST(what_is_there_is_seen_without_spinning),
          TEST(what_comes_meanwhile_is_seen_and_forgives_misses),
          TEST(each_miss_leaves_out_twice_as_many_occasions),
+         TEST(what_comes_late_is_waited_for_some_times_in_a_row),
+         TEST(who_waits_for_an_event_leaves_out_fewer_than_may_come_late),
          TEST(one_processor_is_left_for_who_brings_the_event),
          TEST(confined_to_one_processor_nobody_spins),
          TEST(the_child_of_a_fork_begins_with_nobody_spinning))

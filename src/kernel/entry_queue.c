@@ -10,7 +10,8 @@ static struct ctrio__entry closed_mark;
 
 void ctrio__entry_queue_init(struct ctrio__entry_queue *queue)
 {
-    atomic_init(&queue->head, NULL);
+    atomic_init(&queue->head[false], NULL);
+    atomic_init(&queue->head[true], NULL);
     atomic_init(&queue->size, 0);
     atomic_init(&queue->watched, false);
     queue->taken = NULL;
@@ -20,7 +21,8 @@ void ctrio__entry_queue_init(struct ctrio__entry_queue *queue)
 int ctrio__entry_queue_push(struct ctrio_run *run, struct ctrio__entry *entry)
 {
     struct ctrio__entry_queue *queue = &run->entries;
-    struct ctrio__entry *head = atomic_load_explicit(&queue->head, memory_order_relaxed);
+    _Atomic(struct ctrio__entry *) *stack = &queue->head[entry->later];
+    struct ctrio__entry *head = atomic_load_explicit(stack, memory_order_relaxed);
     /* Counted first: a size of zero then means that nothing is there. */
     size_t before = atomic_fetch_add_explicit(&queue->size, 1, memory_order_seq_cst);
     do {
@@ -29,8 +31,8 @@ int ctrio__entry_queue_push(struct ctrio_run *run, struct ctrio__entry *entry)
             return CTRIO_RUN_FINISHED;
         }
         entry->next = head;
-    } while (!atomic_compare_exchange_weak_explicit(&queue->head, &head, entry,
-                                                    memory_order_release, memory_order_relaxed));
+    } while (!atomic_compare_exchange_weak_explicit(stack, &head, entry, memory_order_release,
+                                                    memory_order_relaxed));
     /* Whoever found it empty wakes the loop, unless that is going to see the new size when it stops
      * watching. */
     if (before == 0 && !atomic_load_explicit(&queue->watched, memory_order_seq_cst))
@@ -49,11 +51,12 @@ bool ctrio__entry_queue_unwatch(struct ctrio__entry_queue *queue)
     return atomic_load_explicit(&queue->size, memory_order_seq_cst) != 0;
 }
 
-/* Takes what has been pushed; returns how many.  What was taken before has all been called. */
-static size_t take(struct ctrio__entry_queue *queue, struct ctrio__entry *replacement)
+/* Takes what has been pushed on one of the stacks: oldest first. */
+static struct ctrio__entry *take(struct ctrio__entry_queue *queue, bool later,
+                                 struct ctrio__entry *replacement)
 {
     struct ctrio__entry *newest =
-        atomic_exchange_explicit(&queue->head, replacement, memory_order_acquire);
+        atomic_exchange_explicit(&queue->head[later], replacement, memory_order_acquire);
     struct ctrio__entry *oldest = NULL;
     while (newest != NULL && newest != &closed_mark) {
         struct ctrio__entry *next = newest->next;
@@ -61,38 +64,44 @@ static size_t take(struct ctrio__entry_queue *queue, struct ctrio__entry *replac
         oldest = newest;
         newest = next;
     }
-    CTRIO_ASSERT(queue->taken == NULL);
-    queue->taken = oldest;
-    size_t count = 0;
-    for (; oldest != NULL; oldest = oldest->next)
-        count++;
-    return count;
+    return oldest;
 }
 
-/* Calls what waited when we began, no more: callbacks that queue callbacks must not starve the
- * rest of the run. */
-static void call_bounded(struct ctrio_run *run, struct ctrio__entry *replacement)
+/* run NULL: they are only given back. */
+static void call(struct ctrio__entry_queue *queue, struct ctrio__entry *oldest,
+                 struct ctrio_run *run)
 {
-    struct ctrio__entry_queue *queue = &run->entries;
-    size_t count = take(queue, replacement);
-    for (; count > 0; count--) {
+    CTRIO_ASSERT(queue->taken == NULL); /* what was taken before has all been called */
+    queue->taken = oldest;
+    while (queue->taken != NULL) {
         struct ctrio__entry *entry = queue->taken;
-        CTRIO_ASSERT(entry != NULL);
         queue->taken = entry->next;
         atomic_fetch_sub_explicit(&queue->size, 1, memory_order_seq_cst);
         entry->fn(entry, run);
     }
 }
 
+/* Calls what waited when we began, no more: callbacks that queue callbacks must not starve the
+ * rest of the run.  Later ones count as well if they come while the others are called. */
+static void call_bounded(struct ctrio_run *run)
+{
+    struct ctrio__entry_queue *queue = &run->entries;
+    call(queue, take(queue, false, NULL), run);
+    call(queue, take(queue, true, NULL), run);
+}
+
+/* From here on pushes fail; what is left is called. */
+static void call_the_rest(struct ctrio__entry_queue *queue, struct ctrio_run *run)
+{
+    struct ctrio__entry *entries = take(queue, false, &closed_mark);
+    struct ctrio__entry *later = take(queue, true, &closed_mark);
+    call(queue, entries, run);
+    call(queue, later, run);
+}
+
 void ctrio__entry_queue_close(struct ctrio__entry_queue *queue)
 {
-    take(queue, &closed_mark);
-    while (queue->taken != NULL) {
-        struct ctrio__entry *entry = queue->taken;
-        queue->taken = entry->next;
-        atomic_fetch_sub_explicit(&queue->size, 1, memory_order_seq_cst);
-        entry->fn(entry, NULL);
-    }
+    call_the_rest(queue, NULL);
     queue->task = NULL;
 }
 
@@ -119,7 +128,7 @@ enum { BEGIN, YIELDED, RAISING, WAITING };
 static enum ctrio__step next_round(struct ctrio__op *op, struct ctrio_task *task)
 {
     struct ctrio__entry_queue *queue = &task->run->entries;
-    call_bounded(task->run, NULL);
+    call_bounded(task->run);
     if (ctrio__entry_queue_pending(queue)) {
         op->stage = YIELDED;
         ctrio__task_yield(task);
@@ -138,8 +147,7 @@ static enum ctrio__step queue_step(struct ctrio__op *op, struct ctrio_task *task
     if (io->code == CTRIO_CANCELLED) { /* shutdown: nothing more comes in, the rest is called */
         ctrio__reason_drop(io->value);
         *io = (struct ctrio__outcome){0, NULL};
-        call_bounded(run, &closed_mark);
-        CTRIO_ASSERT(run->entries.taken == NULL);
+        call_the_rest(&run->entries, run);
         return CTRIO__DONE;
     }
     if (op->stage == YIELDED && ctrio__task_cancel_pending(task)) {

@@ -1,7 +1,8 @@
 /* entry_queue.h - calls into the run from any thread or signal handler.
  *
- * A lock-free stack that the consumer takes whole and reverses: first in, first out.  The kernel
- * has no mutex and needs none; a signal handler may interrupt a push at any point. */
+ * A lock-free stack that the consumer takes whole and reverses: first in, first out.  There are
+ * two, since what asks to be called later comes after all the others of a round.  The kernel has no
+ * mutex and needs none; a signal handler may interrupt a push at any point. */
 #ifndef CTRIO_KERNEL_ENTRY_QUEUE_H
 #define CTRIO_KERNEL_ENTRY_QUEUE_H
 #include "kernel/op.h"
@@ -12,13 +13,14 @@ struct ctrio__entry {
     struct ctrio__entry *next;
     /* On the run's thread.  `run` NULL: the run broke down before; only free it. [code] */
     void (*fn)(struct ctrio__entry *entry, struct ctrio_run *run);
+    bool later; /* after those of its round that are not: Trio's idempotent calls */
 };
 struct ctrio__entry_queue {
-    _Atomic(struct ctrio__entry *) head; /* newest first; a mark of ours once closed */
-    _Atomic size_t size;                 /* pushed and not yet called */
-    struct ctrio__entry *taken;          /* oldest first; only the run's thread */
-    struct ctrio_task *task;             /* parked while nothing waits; NULL otherwise */
-    _Atomic bool watched;                /* the loop is awake and looks: it needs no bell */
+    _Atomic(struct ctrio__entry *) head[2]; /* by `later`; newest first; a mark once closed */
+    _Atomic size_t size;                    /* pushed and not yet called */
+    struct ctrio__entry *taken;             /* oldest first; only the run's thread */
+    struct ctrio_task *task;                /* parked while nothing waits; NULL otherwise */
+    _Atomic bool watched;                   /* the loop is awake and looks: it needs no bell */
 };
 void ctrio__entry_queue_init(struct ctrio__entry_queue *queue);
 /* [any thread, async-signal-safe]  CTRIO_RUN_FINISHED: too late, the entry is still yours.  An

@@ -92,6 +92,7 @@ static struct py_entry *entry_new(PyObject *fn, PyObject *args, PyObject *key)
         return NULL;
     }
     entry->entry.next = NULL;
+    entry->entry.later = key != NULL;
     entry->entry.fn = entry_call;
     entry->fn = Py_NewRef(fn);
     entry->args = Py_NewRef(args);

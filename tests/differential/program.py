@@ -31,7 +31,7 @@ class Program:
     Attributes:
         seed: of the order of batches, and the program's name.
         strict: `strict_exception_groups` of the run.
-        once: calls from outside are idempotent.
+        once: each other call from outside is idempotent.
         objects: what exists before the first step: name -> expression that makes it.
         instruments: those of the objects that watch from the beginning.
         body: the steps of the main task.

@@ -63,9 +63,10 @@ class World:
         self.parked: list[Any] = []
         self.token: Any = None
         self.running = False
-        #: Calls from outside are idempotent. All or none: between the two Trio promises
-        #: no order.
+        #: Each other call from outside is idempotent. Trio promises no order between
+        #: the two, but has one.
         self.once = False
+        self.soons = 0
         self.closing = False
         self.is_outside = False
 
@@ -271,9 +272,17 @@ class World:
         )
         return [self.names.get(id(nursery)) for nursery in nurseries]
 
+    def idempotent(self) -> bool:
+        """Whether the next call from outside is: each other one where some are.
+
+        Trio makes them after the others of the same turn.
+        """
+        self.soons += 1
+        return self.once and self.soons % 2 == 1
+
     def soon(self, f: Any, *args: Any) -> None:
         """Have a call made from outside of all tasks."""
-        self.token.run_sync_soon(self.outside, f, *args, idempotent=self.once)
+        self.token.run_sync_soon(self.outside, f, *args, idempotent=self.idempotent())
 
     def outside(self, f: Any, *args: Any) -> None:
         """Make a call and write down what came of it.
@@ -317,7 +326,7 @@ class World:
             if kind == "later" and not self.is_outside:
                 late = self.outcome.capture(raise_cancel)
                 call = (lowlevel.reschedule, task, late)
-                self.token.run_sync_soon(*call, idempotent=self.once)
+                self.token.run_sync_soon(*call, idempotent=self.idempotent())
                 return lowlevel.Abort.FAILED
             return lowlevel.Abort.SUCCEEDED
 

@@ -77,6 +77,46 @@ static void entries_are_called_in_the_order_in_which_they_came(void)
     is(world.trace, "main:pushed 1 2 3 main:on");
 }
 
+static void push_later(struct ctrio__entry *entry, struct ctrio_run *run)
+{
+    say_number(entry, run);
+    entries[5].entry.later = true;
+    is(push(5, say_number), 0); /* still in this round */
+    is(push(6, say_number), 0); /* in the next */
+}
+
+static void push_three_of_which_one_is_later(struct script_task *self)
+{
+    (void)self;
+    entries[1].entry.later = true;
+    is(push(1, say_number), 0);
+    is(push(2, push_later), 0);
+    is(push(3, say_number), 0);
+}
+
+static void later_ones_come_after_all_the_others_of_their_round(void)
+{
+    static const struct script_step main_task[] = {CALL(push_three_of_which_one_is_later),
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   CHECKPOINT,
+                                                   NOTE("on"),
+                                                   END};
+    script_reset();
+    is(script_run(main_task), 0);
+    is(world.trace, "2 3 1 5 6 main:on");
+    entries[1].entry.later = entries[5].entry.later = false;
+}
+
+static void later_ones_are_called_and_refused_as_the_others_are(void)
+{
+    static const struct script_step main_task[] = {CALL(push_three_of_which_one_is_later), END};
+    script_reset();
+    is(script_run(main_task), 0);
+    is(world.trace, "2 3 1 5 6");
+    entries[1].entry.later = entries[5].entry.later = false;
+}
+
 static void end_the_wait(struct ctrio__entry *entry, struct ctrio_run *run)
 {
     say_number(entry, run);
@@ -252,7 +292,7 @@ static void *pusher(void *arg)
     int first = (int)(intptr_t)arg * EACH;
     for (int i = 0; i < EACH; i++) {
         struct numbered *one = malloc(sizeof *one);
-        *one = (struct numbered){{NULL, count}, first + i};
+        *one = (struct numbered){.entry.fn = count, .number = first + i};
         if (ctrio__entry_queue_push(&world.run, &one->entry) != 0) {
             free(one);
             pthread_mutex_lock(&refused_lock);
@@ -318,6 +358,8 @@ static void a_run_that_ends_meanwhile_calls_what_it_has_accepted(void)
 
 TAP_MAIN(TEST(entries_are_called_in_the_order_in_which_they_came),
          TEST(nobody_rings_for_a_queue_that_is_watched),
+         TEST(later_ones_come_after_all_the_others_of_their_round),
+         TEST(later_ones_are_called_and_refused_as_the_others_are),
          TEST(an_entry_wakes_a_run_in_which_nothing_happens),
          TEST(a_wait_is_not_begun_while_entries_are_pending),
          TEST(entries_that_push_entries_let_the_others_run_in_between),

@@ -196,7 +196,7 @@ static void called(struct ctrio__entry *entry, struct ctrio_run *run)
     script_say("called");
 }
 
-static struct ctrio__entry entry = {NULL, called};
+static struct ctrio__entry entry = {.fn = called};
 
 static void push_entry(struct script_task *self)
 {

@@ -11,7 +11,7 @@ static void say_called(struct ctrio__entry *entry, struct ctrio_run *run)
     (void)run;
     script_say("called");
 }
-static struct ctrio__entry entry = {NULL, say_called};
+static struct ctrio__entry entry = {.fn = say_called};
 
 static void push_entry(struct script_task *self)
 {

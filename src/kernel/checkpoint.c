@@ -8,6 +8,15 @@
 
 enum { START, YIELDED, RAISING };
 
+bool ctrio__take_back_cancelled(const struct ctrio_task *task, struct ctrio__outcome *io)
+{
+    if (io->code != CTRIO_CANCELLED || (task->scope != NULL && task->scope->effectively_cancelled))
+        return false;
+    ctrio__reason_drop(io->value);
+    *io = (struct ctrio__outcome){0, NULL};
+    return true;
+}
+
 static enum ctrio__step look(struct ctrio__op *op, struct ctrio_task *task)
 {
     task->cancel_points++;
@@ -36,6 +45,7 @@ static enum ctrio__step checkpoint_step(struct ctrio__op *op, struct ctrio_task 
     default:
         CTRIO_ASSERT(op->stage == RAISING);
         CTRIO_ASSERT(io->code == CTRIO_CANCELLED || io->code == CTRIO_INTERRUPTED);
+        ctrio__take_back_cancelled(task, io);
         return CTRIO__DONE;
     }
 }

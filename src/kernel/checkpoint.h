@@ -27,6 +27,10 @@ struct ctrio__wait_op {
     ctrio__abort_fn *abort_fn;
 };
 extern const struct ctrio__op_kind ctrio__wait_kind;
+/* For who has looked, and has been woken with what was found: a cancellation that cannot be seen
+ * any more, a shield having gone up meanwhile, is dropped (true, *io zero).  As Trio has it, where
+ * a scope of the checkpoint's own catches it then. */
+bool ctrio__take_back_cancelled(const struct ctrio_task *task, struct ctrio__outcome *io);
 static inline void ctrio__op_init(struct ctrio__op *op, const struct ctrio__op_kind *kind,
                                   void *object)
 {

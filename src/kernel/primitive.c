@@ -66,7 +66,7 @@ enum ctrio__step ctrio__primitive_step(struct ctrio__op *op, struct ctrio_task *
         return CTRIO__DONE;
     default:
         CTRIO_ASSERT(op->stage == CTRIO__STAGE_RAISING);
-        return CTRIO__DONE;
+        return ctrio__take_back_cancelled(task, io) ? start(op, task, io) : CTRIO__DONE;
     }
 }
 

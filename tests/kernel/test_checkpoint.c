@@ -141,6 +141,38 @@ static void a_shield_that_goes_up_on_the_way_is_respected(void)
     ok(script_everywhere(looks, nothing, shield_inner, is_through) > 8);
 }
 
+static void raise_shield(struct script_task *self)
+{
+    (void)self;
+    shield_inner();
+}
+
+/* Before the look, between the look and its result, and too late. */
+static void a_cancellation_that_was_seen_is_dropped_if_a_shield_goes_up_before_it_is_told(void)
+{
+    static const struct script_step soon[] = {CALL(raise_shield), END};
+    static const struct script_step in_between[] = {SHIELDED_CHECKPOINT, CALL(raise_shield), END};
+    static const struct script_step late[] = {SHIELDED_CHECKPOINT, SHIELDED_CHECKPOINT,
+                                              CALL(raise_shield), END};
+    static const struct script_step *const helper[] = {soon, in_between, late};
+    static const char *const result[] = {"main=ok", "main=ok", "main=cancelled"};
+    for (int i = 0; i < 3; i++) {
+        const struct script_step main_task[] = {OPEN_NURSERY(&nursery),
+                                                FRESH_SCOPE(&inner),
+                                                SPAWN(&nursery, "h", helper[i]),
+                                                CANCEL(&nursery.scope),
+                                                TRY,
+                                                CHECKPOINT,
+                                                REPORT,
+                                                CLOSE_SCOPE(&inner),
+                                                CLOSE_NURSERY(&nursery),
+                                                END};
+        fresh();
+        is(script_run(main_task), 0);
+        is(world.trace, result[i]);
+    }
+}
+
 static void sleeping_takes_as_long_as_it_says(void)
 {
     static const struct script_step main_task[] = {SLEEP(1.5), SLEEP(0.25), REPORT, END};
@@ -379,6 +411,7 @@ TAP_MAIN(TEST(a_checkpoint_is_one_of_each), TEST(a_checkpoint_lets_the_others_ru
          TEST(each_kind_looks_as_it_should_for_a_cancellation),
          TEST(a_checkpoint_sees_a_deadline_that_passed_before_its_turn),
          TEST(a_shield_that_goes_up_on_the_way_is_respected),
+         TEST(a_cancellation_that_was_seen_is_dropped_if_a_shield_goes_up_before_it_is_told),
          TEST(sleeping_takes_as_long_as_it_says), TEST(sleeping_until_the_past_is_a_checkpoint),
          TEST(sleeping_in_a_cancelled_scope_raises_even_if_the_time_has_come),
          TEST(a_sleep_cancelled_after_its_time_has_its_own_reason),

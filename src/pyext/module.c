@@ -248,7 +248,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     return 0;
 }
 
-/* Before the coroutine type goes: freeing an object asks its type for the size of its head. */
+/* Before the types go: freeing an object asks its type for the size of its head. */
 static void drain_free_lists(struct ctrio__state *state)
 {
     for (int large = 0; large < 2; large++) {
@@ -259,6 +259,12 @@ static void drain_free_lists(struct ctrio__state *state)
         }
         state->free_count[large] = CTRIO_FREE_COROUTINES + 1; /* nothing is kept any more */
     }
+    while (state->free_tasks != NULL) {
+        struct ctrio__py_task *task = state->free_tasks;
+        state->free_tasks = (struct ctrio__py_task *)task->coro;
+        PyObject_GC_Del(task);
+    }
+    state->free_task_count = CTRIO_FREE_TASKS; /* nor here */
 }
 
 static int module_clear(PyObject *module)

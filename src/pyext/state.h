@@ -170,6 +170,8 @@ struct ctrio__state {
     Py_ssize_t ki_index;          /* of the mark on code objects */
     struct ctrio__coroutine *free_coroutines[2]; /* small, large: chained by `self` */
     Py_ssize_t free_count[2];
+    struct ctrio__py_task *free_tasks; /* chained by `coro` */
+    Py_ssize_t free_task_count;
     bool result_kept;        /* kept_stop has a value, since this step */
     bool io_manager_patched; /* somebody assigned to TheIOManager: look methods up */
     bool workers_end;        /* the interpreter ends: no thread waits for a job */

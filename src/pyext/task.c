@@ -432,8 +432,16 @@ static void task_dealloc(PyObject *self)
     task->task.nursery = NULL;
     if (nursery != NULL)
         Py_DECREF(ctrio__py_nursery_from(nursery));
-    Py_DECREF(ctrio__runner_of(task));
-    PyObject_GC_Del(self);
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
+    struct ctrio__state *state = runner->state;
+    if (CTRIO_FREELISTS && state->free_task_count < CTRIO_FREE_TASKS) {
+        task->coro = (PyObject *)state->free_tasks;
+        state->free_tasks = task;
+        state->free_task_count++;
+    } else {
+        PyObject_GC_Del(self);
+    }
+    Py_DECREF(runner);
     Py_DECREF(type);
 }
 static PyObject *task_new(PyTypeObject *Py_UNUSED(type), PyObject *Py_UNUSED(args),
@@ -443,11 +451,21 @@ static PyObject *task_new(PyTypeObject *Py_UNUSED(type), PyObject *Py_UNUSED(arg
     return NULL;
 }
 
+static struct ctrio__py_task *new_task(struct ctrio__state *state)
+{
+    struct ctrio__py_task *task = state->free_tasks;
+    if (task == NULL)
+        return PyObject_GC_New(struct ctrio__py_task, state->types[TYPE_TASK]);
+    state->free_tasks = (struct ctrio__py_task *)task->coro;
+    state->free_task_count--;
+    PyObject_Init((PyObject *)task, state->types[TYPE_TASK]);
+    return task;
+}
+
 struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObject *coro,
                                         PyObject *context, PyObject *name, bool system)
 {
-    struct ctrio__state *state = runner->state;
-    struct ctrio__py_task *task = PyObject_GC_New(struct ctrio__py_task, state->types[TYPE_TASK]);
+    struct ctrio__py_task *task = new_task(runner->state);
     if (task == NULL)
         return NULL;
     ctrio__task_init(&task->task, &ctrio__python);

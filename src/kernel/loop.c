@@ -6,7 +6,6 @@
  * clock, twenty times the budget. */
 #include "kernel/loop.h"
 
-static const uint64_t poll_budget = 50000; /* ticks: nanoseconds */
 static const uint64_t longest_unyielded = 20000;
 static const uint32_t most_unyielded = 100;
 
@@ -18,7 +17,7 @@ static bool shortcuts_allowed(const struct ctrio_run *run)
 
 static bool polled_recently(struct ctrio_run *run)
 {
-    return run->now(run->os, CTRIO__TICKS) - run->last_poll < poll_budget;
+    return run->now(run->os, CTRIO__TICKS) - run->last_poll < run->poll_budget;
 }
 
 bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task)
@@ -86,7 +85,7 @@ static bool turns_are_recent(struct ctrio_run *run)
         return true;
     uint64_t now = run->now(run->os, CTRIO__TICKS);
     looked_at(&run->unpolled, now, fast);
-    return now - run->last_poll < poll_budget;
+    return now - run->last_poll < run->poll_budget;
 }
 
 bool ctrio__may_skip_poll(struct ctrio_run *run)

@@ -9,7 +9,7 @@
 #include "base/alloc.h"
 #include "kernel/idle.h"
 
-static const double near_deadline = 0.001; /* seconds; many times the budget of loop.c */
+static const uint64_t poll_budget = 50000;             /* ticks: nanoseconds */
 static const double longest_wait = 24.0 * 60.0 * 60.0; /* seconds; what every backend can take */
 static const size_t waited_for_exactly = 100;          /* timers */
 static const double slack_a_timer = 10e-9;             /* seconds, of the others */
@@ -28,6 +28,7 @@ int ctrio__run_open(struct ctrio_run *run, const struct ctrio__run_options *opti
                               .rng = {options->seed},
                               .idle_cushion = NAN,
                               .last_now = INFINITY,
+                              .poll_budget = poll_budget,
                               .poll_now = true};
     ctrio__list_init(&run->tasks);
     ctrio__list_init(&run->idle);
@@ -123,12 +124,18 @@ void ctrio__run_deliver_interrupt(struct ctrio_run *run)
     ctrio__task_deliver_interrupt(run->main_task);
 }
 
+/* Seconds in which a deadline is too near for a shortcut: twenty budgets. */
+static double near_deadline(const struct ctrio_run *run)
+{
+    return (double)run->poll_budget * 20e-9;
+}
+
 void ctrio__timer_arm(struct ctrio_run *run, struct ctrio_timer *timer)
 {
     CTRIO_ASSERT(timer->when != INFINITY);
     CTRIO_ASSERT(!ctrio__timer_armed(run, timer));
     timer->serial = ++run->timer_serial;
-    if (timer->when <= run->last_now + near_deadline) /* always, while the time is not known */
+    if (timer->when <= run->last_now + near_deadline(run)) /* always, while the time is not known */
         run->deadline_far = false;
     ctrio__timers_insert(&run->timers, timer);
 }
@@ -202,7 +209,7 @@ static bool fire_timers(struct ctrio_run *run)
         timer->fire(timer);
         any = true;
     }
-    run->deadline_far = ctrio__run_next_deadline(run) > now + near_deadline;
+    run->deadline_far = ctrio__run_next_deadline(run) > now + near_deadline(run);
     return any;
 }
 

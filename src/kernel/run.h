@@ -89,9 +89,10 @@ struct ctrio_run {
     struct ctrio__outcome fatal; /* what the init task died of, if it did */
 
     /* Shortcuts of the loop, see loop.h. */
-    uint64_t last_poll;           /* ticks of the last look at the machine */
+    uint64_t poll_budget;         /* ticks between two looks at the machine, while tasks can run */
+    uint64_t last_poll;           /* ticks of the last one */
     double last_now;              /* the run's clock then; INFINITY: not read */
-    bool deadline_far;            /* no timer is due within a millisecond of last_now */
+    bool deadline_far;            /* no timer is due within twenty budgets of last_now */
     bool poll_now;                /* something voids the polling budget */
     bool strict;                  /* no shortcuts */
     bool bounded;                 /* operations that complete at once need not yield each time */

@@ -1,6 +1,7 @@
-/* clock_native.c - the machine's clocks and its source of random bytes. */
+/* clock_native.c - the machine's clocks, its source of random bytes, its environment. */
 #include "base/assert.h"
 #include "os/native.h"
+#include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
 
@@ -49,12 +50,18 @@ int ctrio__native_random(struct ctrio__os *os, void *buffer, size_t size)
     return 0;
 }
 
+static const char *setting(const char *name)
+{
+    return getenv(name);
+}
+
 void ctrio__native_init(struct ctrio__native_os *native)
 {
     *native = (struct ctrio__native_os){
         .os.threads = &ctrio__native_threads,
         .os.now = ctrio__native_now,
         .os.random = ctrio__native_random,
+        .os.setting = setting,
         .os.resolve = ctrio__native_resolve,
         .os.watch_signal = ctrio__native_watch_signal,
     };

@@ -20,6 +20,8 @@ struct ctrio__os {
     const struct ctrio__thread_ops *threads;
     uint64_t (*now)(struct ctrio__os *os, int which); /* enum ctrio__clock_id; ns [any thread] */
     int (*random)(struct ctrio__os *os, void *buffer, size_t size);
+    /* Of the program's environment; NULL: not set.  A member that is NULL: there is none. */
+    const char *(*setting)(const char *name);
     /* Looks op->host and op->service up, in a thread where that blocks.  0: op->done will be
      * called once, on any thread, perhaps before this returns. */
     int (*resolve)(struct ctrio__os *os, struct ctrio__names_op *op);

@@ -60,15 +60,18 @@ void ctrio__py_lot_broken(struct ctrio_parking_lot *lot, struct ctrio_task *task
 struct ctrio__runner_options {
     PyObject *clock, *instruments; /* borrowed; NULL or None: the system's, none */
     bool strict, ki_at_checkpoints;
+    bool every_turn;                /* no shortcuts of the loop (kernel/loop.h) */
     struct ctrio__os *os;           /* lent; NULL: the machine's own */
     struct ctrio__chooser *chooser; /* lent; NULL: the seeded coin */
 };
 struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state,
                                            const struct ctrio__runner_options *options);
-/* run()'s keywords but the clock's, from the objects given for them, NULL for none. -1 with an
+/* The four keywords that run() shares, from the objects given for them, NULL for none. -1 with an
  * error.  `function` is in Trio's words of deprecation. */
 int ctrio__read_run_options(struct ctrio__state *state, const char *function,
                             PyObject *const *given, struct ctrio__runner_options *options);
+/* For programs that are not to be changed: how the loop looks at the machine.  -1 with an error. */
+int ctrio__read_run_environment(struct ctrio_run *run);
 /* Takes what is to be run: args[0](*args[1:]); -1 with an error. */
 int ctrio__runner_take_main(struct ctrio__py_runner *runner, PyObject *args);
 /* Makes the runner this thread's, with all that belongs to it, and starts its init task.  A failure

@@ -212,6 +212,9 @@ int ctrio__runner_open(struct ctrio__py_runner *runner, const struct ctrio__runn
         return -1;
     }
     runner->opened = true;
+    runner->run.strict = given->every_turn;
+    if (ctrio__read_run_environment(&runner->run) < 0)
+        return -1;
     runner->holds_spin = runner->os->threads->spin == NULL || !runner->kernel_clock->is_system ||
                          runner->chooser != NULL;
     if (runner->holds_spin)
@@ -485,31 +488,6 @@ int ctrio__refuse_nested(struct ctrio__state *state)
     return -1;
 }
 
-static int warn_about_loose(struct ctrio__state *state, const char *function)
-{
-    PyObject *what = PyUnicode_FromFormat("trio.%s(..., strict_exception_groups=False)", function);
-    PyObject *result =
-        what != NULL ? PyObject_CallOneArg(state->bound.warn_deprecated, what) : NULL;
-    Py_XDECREF(what);
-    Py_XDECREF(result);
-    return result != NULL ? 0 : -1;
-}
-
-int ctrio__read_run_options(struct ctrio__state *state, const char *function,
-                            PyObject *const *given, struct ctrio__runner_options *options)
-{
-    int restricted = given[2] != NULL ? PyObject_IsTrue(given[2]) : 0;
-    int strict = given[3] != NULL ? PyObject_IsTrue(given[3]) : 1;
-    if (restricted < 0 || strict < 0 || ctrio__check_bound(state) < 0 ||
-        (strict == 0 && warn_about_loose(state, function) < 0) || ctrio__refuse_nested(state) < 0)
-        return -1;
-    *options = (struct ctrio__runner_options){.clock = given[0] != NULL ? given[0] : Py_None,
-                                              .instruments = given[1],
-                                              .strict = strict != 0,
-                                              .ki_at_checkpoints = restricted != 0};
-    return 0;
-}
-
 int ctrio__runner_take_main(struct ctrio__py_runner *runner, PyObject *args)
 {
     runner->async_fn = Py_NewRef(PyTuple_GET_ITEM(args, 0));
@@ -549,26 +527,29 @@ static PyObject *run(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static const char *const names[] = {"clock", "instruments",
                                         "restrict_keyboard_interrupt_to_checkpoints",
-                                        "strict_exception_groups"};
+                                        "strict_exception_groups", "strict_checkpoints"};
     struct ctrio__state *state = PyModule_GetState(module);
     struct ctrio__runner_options options;
-    PyObject *given[4];
-    if (ctrio__parse_tuple("run", NULL, kwargs, names, 0, 0, 4, given) < 0)
+    PyObject *given[5];
+    if (ctrio__parse_tuple("run", NULL, kwargs, names, 0, 0, 5, given) < 0)
         return NULL;
     if (PyTuple_GET_SIZE(args) < 1) {
         PyErr_SetString(PyExc_TypeError,
                         "run() missing 1 required positional argument: 'async_fn'");
         return NULL;
     }
-    if (ctrio__read_run_options(state, "run", given, &options) < 0)
+    int every_turn = given[4] != NULL ? PyObject_IsTrue(given[4]) : 0;
+    if (every_turn < 0 || ctrio__read_run_options(state, "run", given, &options) < 0)
         return NULL;
+    options.every_turn = every_turn != 0;
     return ctrio__runner_run(ctrio__runner_new(state, &options), args);
 }
 
 static PyMethodDef functions[] = {
     {"run", (PyCFunction)(void (*)(void))run, METH_VARARGS | METH_KEYWORDS,
      "run($module, /, async_fn, *args, clock=None, instruments=(),\n"
-     "    restrict_keyboard_interrupt_to_checkpoints=False, strict_exception_groups=True)\n--\n\n"
+     "    restrict_keyboard_interrupt_to_checkpoints=False, strict_exception_groups=True,\n"
+     "    strict_checkpoints=False)\n--\n\n"
      "Run ``await async_fn(*args)`` with everything it starts, and return its result.\n\n"
      "It returns when the last task has ended.\n\n"
      "Args:\n    async_fn: An async function, not called yet: the main task.\n"
@@ -577,7 +558,10 @@ static PyMethodDef functions[] = {
      "    instruments: See `trio.abc.Instrument`.\n"
      "    restrict_keyboard_interrupt_to_checkpoints: Raise KeyboardInterrupt only where\n"
      "        Cancelled could be raised.\n"
-     "    strict_exception_groups: False lets single failures come out bare (deprecated).\n\n"
+     "    strict_exception_groups: False lets single failures come out bare (deprecated).\n"
+     "    strict_checkpoints: Only here, not in Trio. True: every checkpoint goes through the\n"
+     "        queue, and every turn of the loop looks at the machine. So does the environment\n"
+     "        variable CTRIO_STRICT_CHECKPOINTS=1. Programs get the same results either way.\n\n"
      "Returns:\n    What the function returns.\n\n"
      "Raises:\n    RuntimeError: This thread is inside a run already.\n"
      "    trio.TrioInternalError: The machinery itself broke.\n"

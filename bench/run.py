@@ -32,6 +32,7 @@ from slices import Goal
 ROWS = (
     "switch_1000",
     "switch_lone",
+    "switch_strict",
     "spawn_10",
     "ping_pong",
     "cancel_10k",

@@ -22,14 +22,13 @@ class Goal:
 
     def __str__(self) -> str:
         if self.is_part:
-            return f"<= 1/{1 / self.ratio:.0f} of {self.peer}"
+            return f"<= 1/{1 / self.ratio:g} of {self.peer}"
         return f"<= {self.ratio:g} x {self.peer}"
 
     @property
     def is_part(self) -> bool:
-        """Whether people call the ratio a third, a fourth, …"""
-        part = 1 / self.ratio
-        return part > 1 and abs(part - round(part)) < 0.01
+        """Whether the ratio is told as a part: a third, a fourth, …"""
+        return self.ratio <= 0.8
 
     @property
     def most(self) -> float:

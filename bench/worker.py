@@ -60,6 +60,7 @@ def say(message: dict[str, Any]) -> None:
 def main() -> None:
     row_name, kind, module_name = sys.argv[1:4]
     row = importlib.import_module(f"rows.{row_name}")
+    getattr(row, "prepare", lambda: None)()
     module, version = load(module_name)
     run = make_runner(row, kind, module_name, module)
     say({"python": platform.python_version(), "version": version})

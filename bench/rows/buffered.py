@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from slices import Row, Slice, Watch
+from slices import Goal, Row, Slice, Watch
 
-ROW = Row("channel with a buffer of 100, an item", "us")
+ROW = Row(
+    "channel with a buffer of 100, an item",
+    "us",
+    goals=(Goal("trio", 1 / 25), Goal("uvloop", 1 / 2.7)),
+)
 BUFFER = 100
 
 

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from slices import Row, Slice, Watch
+from slices import Goal, Row, Slice, Watch
 
-ROW = Row("event, set and wait", "us")
+ROW = Row(
+    "event, set and wait",
+    "us",
+    goals=(Goal("trio", 1 / 25), Goal("asyncio", 1 / 1.3)),
+)
 
 
 async def measure(make_event: Any, n: int) -> Slice:

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from slices import Row, Slice, Watch
+from slices import Goal, Row, Slice, Watch
 
-ROW = Row("lock, free, acquire and release", "us")
+ROW = Row(
+    "lock, free, acquire and release",
+    "us",
+    goals=(Goal("trio", 1 / 17), Goal("asyncio", 1 / 1.3)),
+)
 
 
 async def measure(lock: Any, n: int) -> Slice:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import gc
 from typing import Any
 
-from slices import Row, Slice
+from slices import Goal, Row, Slice
 from surroundings import settle_asyncio, settle_trio
 
 ROW = Row(
     "memory of a parked task",
     "bytes",
+    goals=(Goal("trio", 1 / 3.3),),
     clock="bytes",
     fresh=True,
     rounds=3,

@@ -10,7 +10,7 @@ from typing import Any
 
 from slices import Goal, Row, Slice, Watch
 
-ROW = Row("channel ping-pong, a round trip", "us", goals=(Goal("trio", 1 / 20),))
+ROW = Row("channel ping-pong, a round trip", "us", goals=(Goal("trio", 1 / 30),))
 
 
 async def on_trio(trio: Any, n: int) -> Slice:

@@ -6,7 +6,7 @@ from typing import Any
 
 from slices import Goal, Row, Slice, Watch
 
-ROW = Row("switch, lone task", "ns", goals=(Goal("trio", 1 / 15),))
+ROW = Row("switch, lone task", "ns", goals=(Goal("trio", 1 / 35),))
 
 
 async def on_trio(trio: Any, n: int) -> Slice:

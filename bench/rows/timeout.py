@@ -13,7 +13,7 @@ from slices import Goal, Row, Slice, Watch
 ROW = Row(
     "unexpired timeout around a checkpoint",
     "us",
-    goals=(Goal("trio", 1 / 20),),
+    goals=(Goal("trio", 1 / 30),),
 )
 PARTS = 4
 SECONDS = 10.0

@@ -8,11 +8,12 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from slices import Row, Slice, Watch
+from slices import Goal, Row, Slice, Watch
 
 ROW = Row(
     "timers, 100k sleepers, a sleep",
     "us",
+    goals=(Goal("trio", 1 / 13), Goal("uvloop", 1 / 4)),
     rounds=3,
     size=100_000,
     quick_size=20_000,

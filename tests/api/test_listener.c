@@ -74,11 +74,27 @@ static int accepts(void *arg)
     return *(int *)arg == CTRIO_CANCELLED ? CTRIO_CANCELLED : 0;
 }
 
-static int on_every_address(void *arg)
+/* Closes it while a task accepts from it that waits, or is about to. */
+static int close_under_an_accept(bool waits)
 {
     struct ctrio_nursery nursery;
+    int told = 0;
+    ctrio_nursery_open(&nursery);
+    int result = ctrio_start_soon(&nursery, accepts, &told);
+    if (result == 0)
+        result = waits ? ctrio_wait_all_tasks_blocked(0) : ctrio_cancel_shielded_checkpoint();
+    ctrio_listener_close(wire.listener);
+    wire.listener = NULL;
+    result = front_saw(ctrio_nursery_close(&nursery, result));
+    if (result == 0)
+        is(told, CTRIO_CLOSED_RESOURCE);
+    ok(accepted == NULL);
+    return ctrio_collapse(result);
+}
+
+static int on_every_address(void *arg)
+{
     struct ctrio_address address;
-    int told = 1;
     (void)arg;
     wire = (struct wire){.listener = NULL};
     accepted = NULL;
@@ -99,16 +115,7 @@ static int on_every_address(void *arg)
         wire_close(&wire);
         return result;
     }
-    ctrio_nursery_open(&nursery);
-    result = ctrio_start_soon(&nursery, accepts, &told);
-    result = result == 0 ? ctrio_wait_all_tasks_blocked(0) : result;
-    ctrio_listener_close(wire.listener);
-    wire.listener = NULL;
-    result = front_saw(ctrio_nursery_close(&nursery, result));
-    if (result == 0)
-        is(told, CTRIO_CLOSED_RESOURCE);
-    ok(accepted == NULL);
-    return ctrio_collapse(result);
+    return close_under_an_accept(true);
 }
 
 static void a_listener_without_a_host_listens_on_every_address_and_is_closed_whole(void)
@@ -120,8 +127,6 @@ static void a_listener_without_a_host_listens_on_every_address_and_is_closed_who
 /* Another accept has taken both connections and left one, for which this one is about to come. */
 static int with_a_spare(void *arg)
 {
-    struct ctrio_nursery nursery;
-    int told = 0;
     (void)arg;
     int result = wire_open(&wire);
     if (result < 0)
@@ -129,17 +134,9 @@ static int with_a_spare(void *arg)
     accepted = NULL;
     ctrio__listener_push_spare(wire.listener, wire.there);
     wire.there = NULL;
-    ctrio_nursery_open(&nursery);
-    result = ctrio_start_soon(&nursery, accepts, &told);
-    result = result == 0 ? ctrio_cancel_shielded_checkpoint() : result;
-    ctrio_listener_close(wire.listener);
-    wire.listener = NULL;
-    result = front_saw(ctrio_nursery_close(&nursery, result));
-    if (result == 0)
-        is(told, CTRIO_CLOSED_RESOURCE);
-    ok(accepted == NULL);
+    result = close_under_an_accept(false);
     wire_close(&wire);
-    return ctrio_collapse(result);
+    return result;
 }
 
 static void an_accept_that_was_to_get_a_spare_connection_hears_of_the_close(void)

@@ -337,12 +337,11 @@ static void shut_down(struct ctrio__py_runner *runner)
 
 /* --- the loop ---------------------------------------------------------------------- */
 
+/* The frame that handlers are called from is runner->frame, so it need not be noted. */
 static void handle_signals(struct ctrio__py_runner *runner)
 {
-    PyObject *previous = ctrio__callout_begin(runner);
     if (PyErr_CheckSignals() < 0)
         ctrio__runner_fail(runner);
-    ctrio__callout_end(runner, previous);
 }
 
 /* False: the run is broken. */

@@ -126,6 +126,9 @@ bool ctrio__ki_install(struct ctrio__py_runner *runner); /* false with an error 
 void ctrio__ki_remove(struct ctrio__py_runner *runner);
 /* An interrupt for the main task, at its next checkpoint. */
 void ctrio__ki_deliver(struct ctrio__py_runner *runner);
+/* ki_code.c: whether the call that the frame is in is one after which nothing may be raised.  The
+ * next place where CPython looks for signals will do. */
+bool ctrio__ki_would_lose(PyFrameObject *frame);
 /* instrument.c: the kernel's hooks.  Setup comes after ctrio__run_open: it fills in those of
  * run.hooks that are its own, and leaves the others.  -1 with an error. */
 extern const struct ctrio__hooks ctrio__py_hooks;

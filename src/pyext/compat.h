@@ -59,6 +59,16 @@ static inline bool ctrio__is_traced(void)
     return PyThreadState_Get()->c_tracefunc != NULL;
 }
 
+#if PY_VERSION_HEX >= 0x030e0000 /* `with` calls like any code */
+/* Whether the signal whose handler runs was noticed inside a call of C code, and not between two
+ * instructions: there CPython takes back its flag for signals before it runs handlers. */
+static inline bool ctrio__noticed_in_call(void)
+{
+    enum { SIGNALS_PENDING = 2 };
+    return (PyThreadState_Get()->eval_breaker & SIGNALS_PENDING) != 0;
+}
+#endif
+
 #ifndef Py_TPFLAGS_IMMUTABLETYPE
 #define Py_TPFLAGS_IMMUTABLETYPE 0
 #endif

@@ -132,7 +132,10 @@ static PyObject *handle_interrupt(PyObject *self, PyObject *const *args, Py_ssiz
         ctrio__ki_deliver(runner);
         Py_RETURN_NONE;
     }
-    /* What the interrupted instruction would lose by raising here would be looked at here. */
+    if (frame != NULL && ctrio__ki_would_lose(frame)) {
+        PyErr_SetInterrupt(); /* to where CPython looks next, as it does in every loop */
+        Py_RETURN_NONE;
+    }
     PyErr_SetNone(PyExc_KeyboardInterrupt);
     return NULL;
 }

@@ -52,7 +52,8 @@ const struct ctrio__op_kind ctrio__idle_kind = {
 
 void ctrio__idle_op_init(struct ctrio__idle_op *op, double cushion)
 {
-    *op = (struct ctrio__idle_op){.op = {&ctrio__idle_kind, NULL, 0}, .cushion = cushion};
+    *op = (struct ctrio__idle_op){.op = {&ctrio__idle_kind, NULL, 0},
+                                  .cushion = cushion > 0 ? cushion : 0};
     ctrio__list_init(&op->link);
 }
 

@@ -11,8 +11,7 @@
 
 enum mark { MARK_NONE, MARK_PROTECTED, MARK_UNPROTECTED };
 
-/* --- call-outs
- * ------------------------------------------------------------------------------------ */
+/* --- call-outs ----------------------------------------------------------------------------- */
 
 PyObject *ctrio__callout_begin(struct ctrio__py_runner *runner)
 {
@@ -29,8 +28,7 @@ void ctrio__callout_end(struct ctrio__py_runner *runner, PyObject *previous)
         runner->callout = previous;
 }
 
-/* --- the walk
- * ------------------------------------------------------------------------------------- */
+/* --- the walk ------------------------------------------------------------------------------ */
 
 static enum mark mark_of(const struct ctrio__state *state, PyCodeObject *code)
 {
@@ -96,8 +94,7 @@ static bool is_protected(const struct ctrio__state *state, PyFrameObject *frame)
     return mark != MARK_UNPROTECTED;
 }
 
-/* --- the handler
- * ---------------------------------------------------------------------------------- */
+/* --- the handler --------------------------------------------------------------------------- */
 
 static void entry_deliver(struct ctrio__entry *entry, struct ctrio_run *run)
 {
@@ -243,8 +240,7 @@ void ctrio__ki_remove(struct ctrio__py_runner *runner)
     runner->frame = NULL;
 }
 
-/* --- for Python
- * ----------------------------------------------------------------------------------- */
+/* --- for Python ---------------------------------------------------------------------------- */
 
 /* async_generator's functions (the package) keep the real one in __wrapped__, and say so by an
  * attribute that is their own id. */

@@ -70,8 +70,7 @@ static Py_ssize_t argument_at(const struct text *text, Py_ssize_t at)
     return argument;
 }
 
-/* --- what an instruction is
- * ----------------------------------------------------------------------------------- */
+/* --- what an instruction is ---------------------------------------------------------------- */
 
 static bool is_call(int opcode)
 {
@@ -140,8 +139,7 @@ static bool can_call_method(int opcode)
 #endif
 }
 
-/* --- what a call is
- * ------------------------------------------------------------------------------------ */
+/* --- what a call is ------------------------------------------------------------------------ */
 
 /* `await f()`, and the end of `async with`: without its await the call was in vain. */
 static bool is_awaited(const struct text *text, Py_ssize_t call)

@@ -42,6 +42,16 @@ static void the_shortest_cushion_wakes_first_and_equal_ones_in_order(void)
     is(world.io.now, 1750000000); /* 0.25 s, and 0.5 s from then on */
 }
 
+static void a_cushion_below_nothing_is_none(void)
+{
+    static const struct script_step main_task[] = {IDLE(-1.0), NOTE("idle"), IDLE(NAN),
+                                                   NOTE("idle"), END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(world.trace, "main:idle main:idle");
+    is(world.io.now, 1000000000);
+}
+
 static void what_happens_in_the_cushion_starts_it_anew(void)
 {
     static const struct script_step waiter[] = {WAIT_IO(3, CTRIO__READABLE), NOTE("ready"), END};
@@ -119,7 +129,7 @@ static void an_abandoned_one_is_forgotten(void)
 
 TAP_MAIN(TEST(it_wakes_when_everybody_else_is_parked),
          TEST(the_shortest_cushion_wakes_first_and_equal_ones_in_order),
-         TEST(what_happens_in_the_cushion_starts_it_anew),
+         TEST(a_cushion_below_nothing_is_none), TEST(what_happens_in_the_cushion_starts_it_anew),
          TEST(it_comes_before_a_jump_of_the_clock),
          TEST(a_deadline_that_passes_is_something_happening), TEST(a_cancelled_one_is_forgotten),
          TEST(an_abandoned_one_is_forgotten))

@@ -449,8 +449,7 @@ static void a_turn_without_a_look_still_fires_near_timers(void)
     ok(skipped > 10);
 }
 
-/* --- operations that complete at once, where the run is bounded --------------------------------
- */
+/* --- operations that complete at once, where the run is bounded ---------------------------- */
 
 static uint64_t each_takes; /* ticks */
 static int went_on;

@@ -98,7 +98,7 @@ static PyObject *call_async(PyObject *self, PyObject *const *args, size_t nargsf
     int failed = 0;
     if (async->parse != NULL)
         failed = async->parse(coro, args, nargs, kwnames);
-    else
+    else if (nargs != 0 || kwnames != NULL)
         failed = ctrio__parse_nothing(async->qualname, args, nargs, kwnames);
     if (failed == 0 && depth > 0)
         failed = record_origin(coro, depth);

@@ -115,13 +115,14 @@ static PySendResult finish(struct ctrio__coroutine *coro, struct ctrio__outcome 
 
 /* Somebody who assigns task.coro or task.context wants the next step to see it (greenback,
  * pytest-trio), and who sends by hand waits for what is yielded: no checkpoint may go on without a
- * step then. */
+ * step then.  Where others can run none may in any case. */
 static uint32_t allow_shortcuts(struct ctrio__py_task *task, const struct ctrio__coroutine *coro)
 {
     if (task == NULL)
         return 0;
     const struct ctrio__py_runner *runner = ctrio__runner_of(task);
-    task->task.may_continue = task->coro == runner->step_coro &&
+    bool alone = runner->run.ready_count + runner->run.batch_count == 0;
+    task->task.may_continue = alone && task->coro == runner->step_coro &&
                               task->context == runner->step_context && !task->poisoned &&
                               !coro->by_hand;
     return task->task.schedule_points;

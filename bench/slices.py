@@ -27,8 +27,9 @@ class Goal:
 
     @property
     def is_part(self) -> bool:
-        """Whether the ratio is told as a part: a third, a fourth, …"""
-        return self.ratio <= 0.8
+        """Whether it is told as a part (1/23, 1/2.7) and not as a factor (0.15)."""
+        tenths = 10 / self.ratio
+        return self.ratio < 1 and abs(tenths - round(tenths)) < 0.01
 
     @property
     def most(self) -> float:

@@ -46,6 +46,7 @@ MEMBERS_OF_A_BASE = """
 """Methods that say that they are those of our base class of their class."""
 
 OTHERWISE = {
+    ("trio.run", "parameters"): "has `strict_checkpoints` in addition",
     ("trio.lowlevel.reschedule", "parameters"): "no `next_send` is the same as None",
     ("TrioToken", "repr"): "Trio's shows its private parts",
     ("clock", "new attribute"): "refused in other words",

@@ -29,8 +29,8 @@ test: ## every suite; the last line sums them up (8 min)
 
 bench: ## speed beside trio, asyncio, uvloop, then Go, tokio, libuv; prints tables, writes build/bench/*.json (4 min)
 	@$(BOOTSTRAP) peers ctrio
-	@$(IN_VENV) bench/run.py
-	@$(IN_VENV) bench/c/run.py
+	@status=0; $(IN_VENV) bench/run.py || status=1; $(IN_VENV) bench/c/run.py || status=1; \
+	  exit $$status
 
 conformance: ## trio's own tests, run against ctrio (2 min)
 	@$(BOOTSTRAP) venv ctrio

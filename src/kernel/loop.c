@@ -2,8 +2,8 @@
  *
  * Time is bounded, not the number of steps: user code between two checkpoints may take long.  The
  * budget is counted in the os's cheap ticks; a deadline is exact all the same, because
- * run->deadline_far promises that none is due within a millisecond of the last reading of the
- * clock, twenty times the budget. */
+ * run->deadline_far promises that none is due within twenty budgets of the last reading of the
+ * clock. */
 #include "kernel/loop.h"
 
 static const uint64_t longest_unyielded = 20000;

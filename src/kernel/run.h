@@ -41,7 +41,7 @@ struct ctrio__system {
     int (*spawn_entry_queue)(struct ctrio_run *run);
 };
 
-/* How fast things come that are counted; see loop.c.  0 <= next - count <= 16 between looks. */
+/* How fast things come that are counted; see loop.c.  next <= count + 16. */
 struct ctrio__pace {
     uint32_t count, next; /* how many there were; at how many the ticks are read next */
     uint64_t last;        /* ticks when last read for this */

@@ -3,9 +3,9 @@
  * Invariant: of the threads that spin for an event there are fewer than the process has processors,
  * so that one is left for who brings the event; where there is only one, nobody spins.  A spin in
  * vain makes its place leave out the next occasion, two in a row the next three, and so on: a
- * thread that mostly waits long pays two microseconds a wait for having hoped.  Reading the clock
- * is the pause between two looks; a processor's own instruction for it was not worth a file for
- * each.
+ * thread that mostly waits long pays two to four microseconds a wait for having hoped.  Reading the
+ * clock is the pause between two looks; a processor's own instruction for it was not worth a file
+ * for each.
  *
  * Two threads that hand things to each other may both have gone to sleep, and each then misses what
  * the other one does, because that wakes up so late: after 30 to 100 us on a virtual machine.  So

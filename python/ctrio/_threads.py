@@ -174,6 +174,7 @@ class Run(_Message[RetT]):
 
     async def _capture(self) -> None:
         """Keep what it returns or raises: here, not in a frame below the error's."""
+        __tracebackhide__ = True  # stackscope hides the others, by Trio's names
         try:
             self._value = await self.unprotected_afn()
         except BaseException as exc:

@@ -14,22 +14,22 @@ static uint64_t read_clock(clockid_t clock)
     return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
 }
 
-static uint64_t monotonic(void)
+uint64_t ctrio__native_monotonic(void)
 {
     return read_clock(CLOCK_MONOTONIC);
 }
 
 uint64_t ctrio__native_now(struct ctrio__os *os, int which)
 {
-    struct ctrio__native_os *native = (struct ctrio__native_os *)os;
+    (void)os;
     switch (which) {
     case CTRIO__TICKS:
-        return ctrio__ticks_now(&native->ticks);
+        return ctrio__ticks_now();
     case CTRIO__REALTIME:
         return read_clock(CLOCK_REALTIME);
     default:
         CTRIO_ASSERT(which == CTRIO__MONOTONIC);
-        return monotonic();
+        return ctrio__native_monotonic();
     }
 }
 
@@ -66,5 +66,5 @@ void ctrio__native_init(struct ctrio__native_os *native)
         .os.watch_signal = ctrio__native_watch_signal,
     };
     ctrio__thread_cache_init(&native->cache, &native->os);
-    ctrio__ticks_init(&native->ticks, monotonic);
+    ctrio__ticks_start();
 }

@@ -11,13 +11,13 @@
 struct ctrio__native_os {
     struct ctrio__os os;
     struct ctrio__thread_cache cache;
-    struct ctrio__ticks ticks;
 };
 
 /* Everything but io, net and wait_socket.  It must not move afterwards, and lives until
  * ctrio__thread_cache_close(&native->cache, …) has said that the workers are gone. */
 void ctrio__native_init(struct ctrio__native_os *native);
 
+uint64_t ctrio__native_monotonic(void); /* nanoseconds */
 uint64_t ctrio__native_now(struct ctrio__os *os, int which);
 int ctrio__native_random(struct ctrio__os *os, void *buffer, size_t size);
 int ctrio__native_resolve(struct ctrio__os *os, struct ctrio__names_op *op);

@@ -1,12 +1,11 @@
 /* ticks_native.c - for processors without a counter we know: the clock itself. */
-#include "os/ticks.h"
+#include "os/native.h"
 
-void ctrio__ticks_init(struct ctrio__ticks *ticks, uint64_t (*clock_ns)(void))
+void ctrio__ticks_start(void)
 {
-    *ticks = (struct ctrio__ticks){.clock_ns = clock_ns};
 }
 
-uint64_t ctrio__ticks_now(struct ctrio__ticks *ticks)
+uint64_t ctrio__ticks_now(void)
 {
-    return ticks->clock_ns();
+    return ctrio__native_monotonic();
 }

@@ -280,5 +280,6 @@ int ctrio__clock_setup(struct ctrio__py_runner *runner, PyObject *clock)
 int ctrio__exec_clock(PyObject *module, struct ctrio__state *state)
 {
     (void)state;
+    ctrio__ticks_start();
     return ctrio__add_type(module, TYPE_SYSTEM_CLOCK, &system_spec, NULL, "SystemClock");
 }

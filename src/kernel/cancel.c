@@ -163,11 +163,15 @@ static void link_under(struct ctrio_cancel_scope *scope, struct ctrio_cancel_sco
 
 void ctrio__scope_open(struct ctrio_cancel_scope *scope, struct ctrio_task *task)
 {
+    ctrio__scope_open_at(scope, task, ctrio__scope_limited(scope) ? ctrio__run_time(task->run) : 0);
+}
+
+void ctrio__scope_open_at(struct ctrio_cancel_scope *scope, struct ctrio_task *task, double now)
+{
     struct ctrio_run *run = task->run;
     CTRIO_ASSERT(scope->state == CTRIO_SCOPE_UNENTERED);
     CTRIO_ASSERT(scope->deadline == INFINITY || scope->relative_deadline == INFINITY);
-    if (scope->deadline != INFINITY || scope->relative_deadline != INFINITY) {
-        double now = ctrio__run_time(run);
+    if (ctrio__scope_limited(scope)) {
         if (scope->relative_deadline != INFINITY)
             scope->deadline = now + scope->relative_deadline;
         scope->relative_deadline = INFINITY;

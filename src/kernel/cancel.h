@@ -11,6 +11,12 @@ void ctrio__scope_init(struct ctrio_cancel_scope *scope, const struct ctrio__fro
 /* Opens it inside the task's innermost scope.  A relative deadline becomes absolute, a deadline
  * that has passed cancels at once.  The caller has checked that it is unentered. */
 void ctrio__scope_open(struct ctrio_cancel_scope *scope, struct ctrio_task *task);
+/* The same at a time that has been read already, of no account unless the scope is limited. */
+void ctrio__scope_open_at(struct ctrio_cancel_scope *scope, struct ctrio_task *task, double now);
+static inline bool ctrio__scope_limited(const struct ctrio_cancel_scope *scope)
+{
+    return scope->deadline != INFINITY || scope->relative_deadline != INFINITY;
+}
 /* Closes it and folds *io, what the block came to: a cancellation that is this scope's own
  * becomes 0.  Misnesting turns *io into the front end's error. `task` closes it. */
 void ctrio__scope_close(struct ctrio_cancel_scope *scope, struct ctrio_task *task,

@@ -78,12 +78,13 @@ static int check_missing(const char *function, const char *const *names, Py_ssiz
     return -1;
 }
 
-int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-                 const char *const *names, Py_ssize_t required, Py_ssize_t count, PyObject **out)
+int ctrio__parse_keywords(const char *function, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *kwnames, const char *const *names, Py_ssize_t required,
+                          Py_ssize_t positional, Py_ssize_t count, PyObject **out)
 {
-    CTRIO_ASSERT(required <= count);
-    if (nargs > count)
-        return refuse_count(function, nargs, required, count);
+    CTRIO_ASSERT(required <= positional && positional <= count);
+    if (nargs > positional)
+        return refuse_count(function, nargs, required, positional);
     for (Py_ssize_t i = 0; i < count; i++)
         out[i] = i < nargs ? args[i] : NULL;
     Py_ssize_t keywords = kwnames != NULL ? PyTuple_GET_SIZE(kwnames) : 0;
@@ -93,6 +94,13 @@ int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, 
             return -1;
     }
     return check_missing(function, names, required, out);
+}
+
+int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
+                 const char *const *names, Py_ssize_t required, Py_ssize_t count, PyObject **out)
+{
+    return ctrio__parse_keywords(function, args, nargs, kwnames, names, required, count, count,
+                                 out);
 }
 
 int ctrio__parse_nothing(const char *function, PyObject *const *args, Py_ssize_t nargs,

@@ -123,6 +123,10 @@ static inline bool ctrio__is_coroutine(const struct ctrio__state *state, PyObjec
  * names[] has `count` names; the first `required` must be there. */
 int ctrio__parse(const char *function, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
                  const char *const *names, Py_ssize_t required, Py_ssize_t count, PyObject **out);
+/* The same where only the first `positional` may come by position. */
+int ctrio__parse_keywords(const char *function, PyObject *const *args, Py_ssize_t nargs,
+                          PyObject *kwnames, const char *const *names, Py_ssize_t required,
+                          Py_ssize_t positional, Py_ssize_t count, PyObject **out);
 /* The same of a tuple and a dict (either may be NULL); only the first `positional` may come by
  * position. */
 int ctrio__parse_tuple(const char *function, PyObject *args, PyObject *kwargs,

@@ -3,6 +3,7 @@
  * Invariant: a task that is parked in the event holds it, by its coroutine: the event outlives
  * them.  Its lot has no head: nothing breaks it and nobody sees it. */
 #include "kernel/event.h"
+#include "pyext/pool.h"
 #include "pyext/sync.h"
 
 struct event {
@@ -17,16 +18,31 @@ static struct event *event_of(PyObject *self)
     return (struct event *)self;
 }
 
-static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+static PyObject *event_make(PyTypeObject *type)
 {
-    if (ctrio__no_arguments("Event.__init__", args, kwargs) < 0)
-        return NULL;
-    PyObject *self = type->tp_alloc(type, 0);
+    struct ctrio__state *state = ctrio__state_of_type(type);
+    struct event *self = event_of(ctrio__pool_new(state, TYPE_EVENT));
     if (self == NULL)
         return NULL;
-    event_of(self)->serial = ctrio__serial_new(ctrio__state_of_type(type));
-    ctrio__event_init(&event_of(self)->event, NULL);
-    return self;
+    self->serial = ctrio__serial_new(state);
+    self->weakrefs = NULL;
+    ctrio__event_init(&self->event, NULL);
+    PyObject_GC_Track(self);
+    return (PyObject *)self;
+}
+
+static PyObject *event_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    return ctrio__no_arguments("Event.__init__", args, kwargs) < 0 ? NULL : event_make(type);
+}
+
+/* What Event() comes to: without a tuple, and without asking __new__ and __init__. */
+static PyObject *event_call(PyObject *type, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (ctrio__parse_nothing("Event.__init__", args, nargs, kwnames) < 0)
+        return NULL;
+    return event_make((PyTypeObject *)type);
 }
 
 static PyObject *event_is_set(PyObject *self, PyObject *Py_UNUSED(ignored))
@@ -75,7 +91,7 @@ static void event_dealloc(PyObject *self)
     CTRIO_ASSERT(event_of(self)->event.lot.count == 0);
     if (event_of(self)->weakrefs != NULL)
         PyObject_ClearWeakRefs(self);
-    type->tp_free(self);
+    ctrio__pool_free(ctrio__state_of_type(type), TYPE_EVENT, self);
     Py_DECREF(type);
 }
 
@@ -120,5 +136,6 @@ int ctrio__exec_event(PyObject *module, struct ctrio__state *state)
 {
     if (ctrio__add_type(module, TYPE_EVENT, &event_spec, NULL, "Event") < 0)
         return -1;
+    state->types[TYPE_EVENT]->tp_vectorcall = event_call;
     return ctrio__add_methods(state, TYPE_EVENT, event_async);
 }

@@ -5,6 +5,7 @@
  * check at every entry. */
 #include "base/alloc.h"
 #include "pyext/calls.h"
+#include "pyext/pool.h"
 #include <stdatomic.h>
 
 PyMODINIT_FUNC PyInit__ctrio(void);
@@ -259,12 +260,7 @@ static void drain_free_lists(struct ctrio__state *state)
         }
         state->free_count[large] = CTRIO_FREE_COROUTINES + 1; /* nothing is kept any more */
     }
-    while (state->free_tasks != NULL) {
-        struct ctrio__py_task *task = state->free_tasks;
-        state->free_tasks = (struct ctrio__py_task *)task->coro;
-        PyObject_GC_Del(task);
-    }
-    state->free_task_count = CTRIO_FREE_TASKS; /* nor here */
+    ctrio__pool_drain(state);
 }
 
 static int module_clear(PyObject *module)

@@ -4,6 +4,7 @@
  * users hold on to nursery.cancel_scope.  A child holds a reference to its nursery. */
 #include "pyext/calls.h"
 #include "pyext/outcome.h"
+#include "pyext/pool.h"
 
 static struct ctrio__py_nursery *nursery_of(PyObject *self)
 {
@@ -12,8 +13,7 @@ static struct ctrio__py_nursery *nursery_of(PyObject *self)
 
 struct ctrio__py_nursery *ctrio__nursery_make(struct ctrio__state *state, bool strict)
 {
-    struct ctrio__py_nursery *self =
-        PyObject_GC_New(struct ctrio__py_nursery, state->types[TYPE_NURSERY]);
+    struct ctrio__py_nursery *self = nursery_of(ctrio__pool_new(state, TYPE_NURSERY));
     if (self == NULL)
         return NULL;
     self->serial = ctrio__serial_new(state);
@@ -177,7 +177,7 @@ static void nursery_free(PyObject *self)
         PyObject_ClearWeakRefs(self);
     nursery_clear(self);
     Py_CLEAR(object->scope);
-    PyObject_GC_Del(self);
+    ctrio__pool_free(ctrio__state_of_type(type), TYPE_NURSERY, self);
     Py_DECREF(type);
 }
 
@@ -248,7 +248,7 @@ static struct manager *manager_of(PyObject *self)
 
 static PyObject *manager_make(struct ctrio__state *state, bool strict)
 {
-    struct manager *self = PyObject_GC_New(struct manager, state->types[TYPE_NURSERY_MANAGER]);
+    struct manager *self = manager_of(ctrio__pool_new(state, TYPE_NURSERY_MANAGER));
     if (self == NULL)
         return NULL;
     self->nursery = NULL;
@@ -380,7 +380,7 @@ static void manager_dealloc(PyObject *self)
     if (manager_of(self)->weakrefs != NULL)
         PyObject_ClearWeakRefs(self);
     manager_clear(self);
-    PyObject_GC_Del(self);
+    ctrio__pool_free(ctrio__state_of_type(type), TYPE_NURSERY_MANAGER, self);
     Py_DECREF(type);
 }
 static PyGetSetDef manager_getset[] = {{"strict_exception_groups", get_strict, NULL, NULL, NULL},

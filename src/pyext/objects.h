@@ -30,7 +30,6 @@ enum ctrio__kept {
     KEPT_EXCEPTION,  /* the answer to a foreign yield, to be thrown */
     KEPT_OUTCOME,    /* that the task is to exit with, once its coroutine is detached */
 };
-enum { CTRIO_FREE_TASKS = 64 }; /* kept for reuse, an interpreter */
 /* Thousands of tasks fit into a cache, or do not: half of one is what it waits with. */
 struct ctrio__py_task {
     PyObject_HEAD

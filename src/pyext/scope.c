@@ -3,18 +3,19 @@
  * An entered scope holds a reference to itself until it is exited: the kernel links it. */
 #include "pyext/calls.h"
 #include "pyext/outcome.h"
+#include "pyext/pool.h"
 
 static struct ctrio__py_scope *scope_of(PyObject *self)
 {
     return (struct ctrio__py_scope *)self;
 }
 
-static PyObject *scope_alloc(PyTypeObject *type)
+PyObject *ctrio__scope_make(struct ctrio__state *state)
 {
-    struct ctrio__py_scope *self = PyObject_GC_New(struct ctrio__py_scope, type);
+    struct ctrio__py_scope *self = scope_of(ctrio__pool_new(state, TYPE_SCOPE));
     if (self == NULL)
         return NULL;
-    self->serial = ctrio__serial_new(ctrio__state_of_type(type));
+    self->serial = ctrio__serial_new(state);
     self->weakrefs = NULL;
     self->held = false;
     ctrio__scope_init(&self->scope, &ctrio__python);
@@ -60,18 +61,13 @@ static PyObject *scope_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     int shielded = shield != NULL ? PyObject_IsTrue(shield) : 0;
-    PyObject *self = shielded >= 0 ? scope_alloc(type) : NULL;
+    PyObject *self = shielded >= 0 ? ctrio__scope_make(ctrio__state_of_type(type)) : NULL;
     if (self == NULL)
         return NULL;
     scope_of(self)->scope.deadline = absolute_seconds;
     scope_of(self)->scope.relative_deadline = relative_seconds;
     scope_of(self)->scope.shield = shielded != 0;
     return self;
-}
-
-PyObject *ctrio__scope_make(struct ctrio__state *state)
-{
-    return scope_alloc(state->types[TYPE_SCOPE]);
 }
 
 int ctrio__scope_enter(struct ctrio__py_scope *self, struct ctrio__py_task *task)
@@ -81,15 +77,12 @@ int ctrio__scope_enter(struct ctrio__py_scope *self, struct ctrio__py_task *task
                         "Each CancelScope may only be used for a single 'with' block");
         return -1;
     }
-    if (self->scope.relative_deadline != INFINITY) { /* read here: the clock may be Python's */
-        double now;
-        if (ctrio__clock_read(ctrio__runner_of(task), &now) < 0)
-            return -1;
-        self->scope.deadline = now + self->scope.relative_deadline;
-        self->scope.relative_deadline = INFINITY;
-    }
+    double now = 0;
+    if (ctrio__scope_limited(&self->scope) && /* read here: the clock may be Python's */
+        ctrio__clock_read(ctrio__runner_of(task), &now) < 0)
+        return -1;
     ctrio__scope_hold(self);
-    ctrio__scope_open(&self->scope, &task->task);
+    ctrio__scope_open_at(&self->scope, &task->task, now);
     return 0;
 }
 
@@ -370,7 +363,7 @@ static void scope_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     CTRIO_ASSERT(scope_of(self)->scope.state != CTRIO_SCOPE_OPEN);
     ctrio__scope_forget(&scope_of(self)->scope);
-    PyObject_GC_Del(self);
+    ctrio__pool_free(ctrio__state_of_type(type), TYPE_SCOPE, self);
     Py_DECREF(type);
 }
 

@@ -54,6 +54,12 @@ enum ctrio__type_id {
     TYPE_COUNT,
 };
 
+struct ctrio__pool {
+    void *first; /* NULL: it is empty */
+    uint8_t count;
+    bool closed;
+};
+
 /* X(name): what bind() wants; see _core/__init__.py. */
 #define CTRIO_BOUND(X)                                                                             \
     X(Cancelled)                                                                                   \
@@ -170,12 +176,11 @@ struct ctrio__state {
     Py_ssize_t ki_index;          /* of the mark on code objects */
     struct ctrio__coroutine *free_coroutines[2]; /* small, large: chained by `self` */
     Py_ssize_t free_count[2];
-    struct ctrio__py_task *free_tasks; /* chained by `coro` */
-    Py_ssize_t free_task_count;
-    bool result_kept;        /* kept_stop has a value, since this step */
-    bool io_manager_patched; /* somebody assigned to TheIOManager: look methods up */
-    bool workers_end;        /* the interpreter ends: no thread waits for a job */
-    bool random_touched;     /* somebody seeded _run._r: draw the batch coins from it */
+    struct ctrio__pool pools[TYPE_COUNT]; /* see pool.h */
+    bool result_kept;                     /* kept_stop has a value, since this step */
+    bool io_manager_patched;              /* somebody assigned to TheIOManager: look methods up */
+    bool workers_end;                     /* the interpreter ends: no thread waits for a job */
+    bool random_touched; /* somebody seeded _run._r: draw the batch coins from it */
 };
 
 extern struct PyModuleDef ctrio__module;

@@ -5,6 +5,7 @@
  * run and the task are heap objects, and greenlets may switch under us. */
 #include "pyext/calls.h"
 #include "pyext/outcome.h"
+#include "pyext/pool.h"
 #include "pyext/sync.h"
 
 static struct ctrio__py_task *task_of(PyObject *self)
@@ -434,13 +435,7 @@ static void task_dealloc(PyObject *self)
         Py_DECREF(ctrio__py_nursery_from(nursery));
     struct ctrio__py_runner *runner = ctrio__runner_of(task);
     struct ctrio__state *state = runner->state;
-    if (CTRIO_FREELISTS && state->free_task_count < CTRIO_FREE_TASKS) {
-        task->coro = (PyObject *)state->free_tasks;
-        state->free_tasks = task;
-        state->free_task_count++;
-    } else {
-        PyObject_GC_Del(self);
-    }
+    ctrio__pool_free(state, TYPE_TASK, self);
     Py_DECREF(runner);
     Py_DECREF(type);
 }
@@ -451,21 +446,10 @@ static PyObject *task_new(PyTypeObject *Py_UNUSED(type), PyObject *Py_UNUSED(arg
     return NULL;
 }
 
-static struct ctrio__py_task *new_task(struct ctrio__state *state)
-{
-    struct ctrio__py_task *task = state->free_tasks;
-    if (task == NULL)
-        return PyObject_GC_New(struct ctrio__py_task, state->types[TYPE_TASK]);
-    state->free_tasks = (struct ctrio__py_task *)task->coro;
-    state->free_task_count--;
-    PyObject_Init((PyObject *)task, state->types[TYPE_TASK]);
-    return task;
-}
-
 struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObject *coro,
                                         PyObject *context, PyObject *name, bool system)
 {
-    struct ctrio__py_task *task = new_task(runner->state);
+    struct ctrio__py_task *task = task_of(ctrio__pool_new(runner->state, TYPE_TASK));
     if (task == NULL)
         return NULL;
     ctrio__task_init(&task->task, &ctrio__python);

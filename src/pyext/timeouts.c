@@ -73,14 +73,14 @@ static PyType_Spec fail_spec = {.name = "trio._timeouts.fail_scope",
 /* --- the four functions ------------------------------------------------------------ */
 
 /* A scope from (number, *, shield=False).  `relative`: the number counts from the entry. */
-static PyObject *make_scope(PyObject *module, PyObject *args, PyObject *kwargs,
-                            const char *function, bool relative)
+static PyObject *make_scope(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames, const char *function, bool relative)
 {
     const char *const names[] = {relative ? "seconds" : "deadline", "shield"};
     struct ctrio__state *state = PyModule_GetState(module);
     PyObject *out[2];
     double number;
-    if (ctrio__parse_tuple(function, args, kwargs, names, 1, 1, 2, out) < 0)
+    if (ctrio__parse_keywords(function, args, nargs, kwnames, names, 1, 1, 2, out) < 0)
         return NULL;
     int shield = out[1] != NULL ? PyObject_IsTrue(out[1]) : 0;
     if (shield < 0)
@@ -113,26 +113,31 @@ static PyObject *make_scope(PyObject *module, PyObject *args, PyObject *kwargs,
     return made;
 }
 
-static PyObject *move_on_at(PyObject *module, PyObject *args, PyObject *kwargs)
+static PyObject *move_on_at(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames)
 {
-    return make_scope(module, args, kwargs, "move_on_at", false);
+    return make_scope(module, args, nargs, kwnames, "move_on_at", false);
 }
-static PyObject *move_on_after(PyObject *module, PyObject *args, PyObject *kwargs)
+static PyObject *move_on_after(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                               PyObject *kwnames)
 {
-    return make_scope(module, args, kwargs, "move_on_after", true);
+    return make_scope(module, args, nargs, kwnames, "move_on_after", true);
 }
-static PyObject *fail_at(PyObject *module, PyObject *args, PyObject *kwargs)
-{
-    return fail_make(PyModule_GetState(module), make_scope(module, args, kwargs, "fail_at", false));
-}
-static PyObject *fail_after(PyObject *module, PyObject *args, PyObject *kwargs)
+static PyObject *fail_at(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                         PyObject *kwnames)
 {
     return fail_make(PyModule_GetState(module),
-                     make_scope(module, args, kwargs, "fail_after", true));
+                     make_scope(module, args, nargs, kwnames, "fail_at", false));
+}
+static PyObject *fail_after(PyObject *module, PyObject *const *args, Py_ssize_t nargs,
+                            PyObject *kwnames)
+{
+    return fail_make(PyModule_GetState(module),
+                     make_scope(module, args, nargs, kwnames, "fail_after", true));
 }
 
 #define FUNCTION(name, doc)                                                                        \
-    {#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, doc}
+    {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL | METH_KEYWORDS, doc}
 static PyMethodDef functions[] = {
     FUNCTION(move_on_at, "move_on_at($module, /, deadline, *, shield=False)\n--\n\n"
                          "Return a cancel scope with a deadline; no error when it passes.\n\n"

@@ -32,6 +32,17 @@ void ctrio__answer_foreign_yield(struct ctrio__py_task *task, PyObject *value, P
 PySendResult ctrio__throw_into(struct ctrio__state *state, PyObject *coro, PyObject **exception,
                                PyObject **value);
 
+/* collector.c: the garbage collector need not look at it; it must again, before the task ends or
+ * parts with its coroutine or its context. */
+void ctrio__task_hide(struct ctrio__py_task *task);
+void ctrio__task_show(struct ctrio__py_task *task);
+enum { CTRIO_FEW_TASKS = 100 }; /* are looked at: who debugs asks the collector for objects */
+static inline void ctrio__task_hide_among_many(struct ctrio__py_task *task)
+{
+    if (!task->hidden && task->task.run->tasks_living > CTRIO_FEW_TASKS)
+        ctrio__task_hide(task);
+}
+
 /* scope.c */
 PyObject *ctrio__scope_make(struct ctrio__state *state);
 /* An entered scope holds a reference to itself until it is closed: the kernel links it. */

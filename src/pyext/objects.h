@@ -44,6 +44,7 @@ struct ctrio__py_task {
     bool has_wake;        /* task.wake is what this step was woken with, until an op takes it */
     bool poisoned;        /* a nonsense was assigned to _schedule_points */
     bool ki_protected;
+    bool hidden; /* see collector.c */
 };
 static inline struct ctrio__py_task *ctrio__py_task_from(struct ctrio_task *task)
 {

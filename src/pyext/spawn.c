@@ -111,8 +111,10 @@ static int start(struct ctrio__py_runner *runner, struct ctrio__py_task *task,
     if (nursery != NULL)
         Py_INCREF(ctrio__py_nursery_from(nursery));
     int result = ctrio__task_spawn(&runner->run, &task->task, nursery);
-    if (result == 0)
+    if (result == 0) {
+        ctrio__task_hide_among_many(task);
         return 0;
+    }
     if (nursery != NULL)
         Py_DECREF(ctrio__py_nursery_from(nursery));
     Py_DECREF(task);

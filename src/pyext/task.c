@@ -122,6 +122,7 @@ static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
     PyObject *outcome =
         value == state->yield_token ? ctrio__task_take_kept(task, KEPT_OUTCOME) : NULL;
     if (outcome != NULL) { /* permanently: the task is over, the coroutine goes on */
+        ctrio__task_show(task);
         if (ctrio__outcome_from_python(state, outcome, io) < 0)
             *io = ctrio__outcome_from_error(state);
         else if (io->code < 0)
@@ -140,6 +141,7 @@ static enum ctrio__step suspended(struct ctrio__py_task *task, PyObject *value,
         ctrio__task_keep(task, KEPT_EXCEPTION, answer);
     }
     Py_DECREF(value);
+    ctrio__task_hide_among_many(task);
     return CTRIO__PARKED;
 }
 
@@ -167,7 +169,10 @@ enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__
     ctrio__task_drop_kept(task, KEPT_ABORT_FUNC);
     if (task->custom_sleep_data != Py_None)
         Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));
-    switch (send_into(task, &value)) {
+    PySendResult result = send_into(task, &value);
+    if (result != PYGEN_NEXT)
+        ctrio__task_show(task);
+    switch (result) {
     case PYGEN_NEXT:
         return suspended(task, value, io);
     case PYGEN_RETURN:
@@ -210,6 +215,7 @@ static void task_free(struct ctrio_task *task)
     } else { /* left over by a run that broke down */
         ctrio__py_breakers_forget(freed);
         freed->has_wake = false;
+        ctrio__task_show(freed);
         ctrio__wake_drop(&ctrio__python, &task->wake);
     }
     Py_DECREF(freed);
@@ -296,6 +302,7 @@ static int set_field(PyObject *self, PyObject *value, void *closure)
         PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", (const char *)closure);
         return -1;
     }
+    ctrio__task_show(task_of(self));
     Py_XSETREF(*rw_field(task_of(self), closure), Py_NewRef(value));
     return 0;
 }
@@ -427,7 +434,7 @@ static void task_dealloc(PyObject *self)
         PyObject_ClearWeakRefs(self);
     CTRIO_ASSERT(!ctrio__list_linked(&task->task.run_link));
     CTRIO_ASSERT(!ctrio__list_linked(&task->task.scope_link));
-    CTRIO_ASSERT(!task->has_wake);
+    CTRIO_ASSERT(!task->has_wake && !task->hidden);
     task_clear(self);
     struct ctrio__nursery *nursery = task->task.nursery;
     task->task.nursery = NULL;
@@ -465,6 +472,7 @@ struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObjec
     task->has_wake = false;
     task->poisoned = false;
     task->ki_protected = system;
+    task->hidden = false;
     task->task.system = system;
     PyObject_GC_Track(task);
     return task;

@@ -1,0 +1,52 @@
+/* collector.c - where tasks are many, they are none of the garbage collector's business.
+ *
+ * A living task is reachable from its run, and so are its coroutine and its context: none of the
+ * three can be garbage, however often the collector goes through them all.  Of a hundred thousand
+ * sleepers that was four tenths of their cost.  So they leave its lists, and are back there before
+ * the task ends or lets go of one of them.  What they refer to is kept alive by them as by anything
+ * that the collector does not know.
+ *
+ * Not in a guest run: its host may abandon it, and then all of it is garbage.  Coroutines of other
+ * kinds (Cython's) are left alone.  Invariant: while `hidden`, task->coro and task->context hold
+ * the very objects that were taken off the lists; whoever replaces one calls show first. */
+#include "pyext/calls.h"
+
+static bool may_be_hidden(PyObject *object)
+{
+    return object != NULL &&
+           (Py_IS_TYPE(object, &PyCoro_Type) || Py_IS_TYPE(object, &PyContext_Type));
+}
+
+static void hide(PyObject *object)
+{
+    if (may_be_hidden(object)) /* one that another task shares may be hidden already */
+        PyObject_GC_UnTrack(object);
+}
+
+static void show(PyObject *object)
+{
+    if (may_be_hidden(object) && !PyObject_GC_IsTracked(object))
+        PyObject_GC_Track(object);
+}
+
+void ctrio__task_hide(struct ctrio__py_task *task)
+{
+    CTRIO_ASSERT(!task->hidden);
+    if (!CTRIO_FREELISTS || task->task.run->guest)
+        return;
+    task->hidden = true;
+    PyObject_GC_UnTrack(task);
+    hide(task->coro);
+    hide(task->context);
+}
+
+void ctrio__task_show(struct ctrio__py_task *task)
+{
+    if (!task->hidden)
+        return;
+    task->hidden = false;
+    CTRIO_ASSERT(!PyObject_GC_IsTracked((PyObject *)task));
+    PyObject_GC_Track(task);
+    show(task->coro);
+    show(task->context);
+}

@@ -20,10 +20,9 @@ static bool polled_recently(struct ctrio_run *run)
     return run->now(run->os, CTRIO__TICKS) - run->last_poll < run->poll_budget;
 }
 
-bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task)
+bool ctrio__may_continue_alone(struct ctrio_run *run, struct ctrio_task *task)
 {
-    if (run->ready_count + run->batch_count != 0 || run->poll_now || !run->deadline_far ||
-        !task->may_continue)
+    if (run->poll_now || !run->deadline_far || !task->may_continue)
         return false;
     if (!shortcuts_allowed(run) || ctrio__task_cancel_pending(task) ||
         ctrio__entry_queue_pending(&run->entries) || !polled_recently(run))

@@ -10,7 +10,11 @@
 /* A checkpoint of the running task may return at once instead of going through the queue: nothing
  * else is runnable, nothing is pending or due, and the last poll is recent.  True: counted as a
  * schedule point. */
-bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task);
+bool ctrio__may_continue_alone(struct ctrio_run *run, struct ctrio_task *task);
+static inline bool ctrio__may_continue(struct ctrio_run *run, struct ctrio_task *task)
+{
+    return run->ready_count + run->batch_count == 0 && ctrio__may_continue_alone(run, task);
+}
 /* The same for an operation that has completed at once.  Where run->bounded allows it (a documented
  * departure from Trio, the C front end's default), others may be runnable too: a hundred times in a
  * step, or for 20 us after the first; and then it counts as no schedule point. */

@@ -4,6 +4,7 @@
  * abort function is asked at most once a park.  The run queue has room for every living task, so
  * waking cannot fail. */
 #include "base/alloc.h"
+#include "base/inline.h"
 #include "kernel/parking_lot.h"
 #include "kernel/run.h"
 
@@ -42,7 +43,7 @@ void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *fro
     task->may_continue = false;
 }
 
-static void enqueue(struct ctrio_task *task, struct ctrio__outcome wake)
+CTRIO__INLINED void enqueue(struct ctrio_task *task, struct ctrio__outcome wake)
 {
     struct ctrio_run *run = task->run;
     if (run->closed) { /* what is left of it wakes nobody */
@@ -130,7 +131,8 @@ void ctrio__task_withdraw(struct ctrio_task *task)
 void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *park_data)
 {
     CTRIO_ASSERT(task->run->current == task);
-    ctrio__task_withdraw(task);
+    if (task->trap != CTRIO__TRAP_NONE)
+        ctrio__task_withdraw(task);
     task->trap = CTRIO__TRAP_PARK;
     task->abort_fn = abort_fn;
     task->park_data = park_data;
@@ -139,7 +141,8 @@ void ctrio__task_park(struct ctrio_task *task, ctrio__abort_fn *abort_fn, void *
 void ctrio__task_yield(struct ctrio_task *task)
 {
     CTRIO_ASSERT(task->run->current == task);
-    ctrio__task_withdraw(task);
+    if (task->trap != CTRIO__TRAP_NONE)
+        ctrio__task_withdraw(task);
     task->trap = CTRIO__TRAP_YIELD;
 }
 

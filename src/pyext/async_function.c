@@ -7,6 +7,7 @@
  * __enter__ and __exit__ are functions of the same kind with another call behind them: packages
  * read their __code__ too, to leave their frames out of what they show.  So is __init__
  * (constructors.c). */
+#include "base/inline.h"
 #include "pyext/coroutine.h"
 
 static struct ctrio__function *function_of(PyObject *self)
@@ -78,11 +79,10 @@ static PyObject *call_sync(PyObject *self, PyObject *const *args, size_t nargsf,
     return sync->call(args[0], args + 1, nargs - 1, kwnames);
 }
 
-static PyObject *call_async(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+CTRIO__OUTLINED static PyObject *call_with(struct ctrio__function *function, PyObject *const *args,
+                                           Py_ssize_t nargs, PyObject *kwnames)
 {
-    struct ctrio__function *function = function_of(self);
     const struct ctrio__async *async = function->async;
-    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
     PyObject *subject = NULL;
     if (async->self != TYPE_NONE) {
         if (check_self(function, async->self, args, nargs) < 0)
@@ -108,6 +108,20 @@ static PyObject *call_async(PyObject *self, PyObject *const *args, size_t nargsf
         return NULL;
     }
     return (PyObject *)coro;
+}
+
+/* Most calls have no arguments and are made a million times. */
+static PyObject *call_async(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+{
+    struct ctrio__function *function = function_of(self);
+    const struct ctrio__async *async = function->async;
+    Py_ssize_t nargs = PyVectorcall_NARGS(nargsf);
+    if (async->parse != NULL || kwnames != NULL || nargs != (async->self != TYPE_NONE) ||
+        (nargs == 1 && !Py_IS_TYPE(args[0], function->state->types[async->self])) ||
+        origin_depth() > 0)
+        return call_with(function, args, nargs, kwnames);
+    PyObject *subject = nargs == 1 ? args[0] : NULL;
+    return (PyObject *)ctrio__coroutine_new(function, subject, false);
 }
 
 static PyObject *find_stub(struct ctrio__function *function)

@@ -8,25 +8,15 @@
  * There is no tp_iter: with it the object would be an abc.Generator as well, and the "wrong
  * library" tests of Trio and others would misfire. */
 #include "pyext/coroutine.h"
+#include "base/inline.h"
 #include "pyext/outcome.h"
 
-struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self,
-                                              bool large)
+CTRIO__OUTLINED static struct ctrio__coroutine *make(struct ctrio__function *function,
+                                                     PyObject *self, bool large)
 {
     struct ctrio__state *state = function->state;
-    large |= !function->async->small;
     PyTypeObject *type = state->types[large ? TYPE_COROUTINE : TYPE_SMALL_COROUTINE];
-    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)state->spare_coroutine[large];
-    if (coro != NULL) {
-        state->spare_coroutine[large] = NULL;
-        if (coro->function != function)
-            Py_SETREF(coro->function, (struct ctrio__function *)Py_NewRef(function));
-        coro->self = Py_XNewRef(self);
-        coro->state = CORO_FRESH;
-        coro->by_hand = false;
-        return coro;
-    }
-    coro = state->free_coroutines[large];
+    struct ctrio__coroutine *coro = state->free_coroutines[large];
     if (coro != NULL) {
         state->free_coroutines[large] = (struct ctrio__coroutine *)coro->self;
         state->free_count[large]--;
@@ -54,20 +44,45 @@ struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, 
     return coro;
 }
 
-/* Gives back what the call and the op hold; the op is in no queue any more. */
-static void release(struct ctrio__coroutine *coro)
+struct ctrio__coroutine *ctrio__coroutine_new(struct ctrio__function *function, PyObject *self,
+                                              bool large)
+{
+    struct ctrio__state *state = function->state;
+    large |= !function->async->small;
+    struct ctrio__coroutine *coro = (struct ctrio__coroutine *)state->spare_coroutine[large];
+    if (coro == NULL)
+        return make(function, self, large);
+    state->spare_coroutine[large] = NULL;
+    if (coro->function != function)
+        Py_SETREF(coro->function, (struct ctrio__function *)Py_NewRef(function));
+    coro->self = Py_XNewRef(self);
+    coro->state = CORO_FRESH;
+    coro->by_hand = false;
+    return coro;
+}
+
+/* What not every coroutine has. */
+CTRIO__OUTLINED static void release_arguments(struct ctrio__coroutine *coro)
 {
     const struct ctrio__async *async = coro->function->async;
-    if (coro->state == CORO_DONE)
-        return;
-    coro->state = CORO_DONE;
     if (async->drop != NULL)
         async->drop(coro);
-    Py_CLEAR(coro->self);
     Py_CLEAR(coro->arg);
     Py_CLEAR(coro->arg2);
     if (coro->large)
         Py_CLEAR(coro->yield_value);
+}
+
+/* Gives back what the call and the op hold; the op is in no queue any more. */
+CTRIO__INLINED void release(struct ctrio__coroutine *coro)
+{
+    if (coro->state == CORO_DONE)
+        return;
+    coro->state = CORO_DONE;
+    if (coro->large || coro->arg != NULL || coro->arg2 != NULL ||
+        coro->function->async->drop != NULL)
+        release_arguments(coro);
+    Py_CLEAR(coro->self);
 }
 
 /* The op will never be stepped again: out of every queue, on whichever thread we are. */
@@ -99,8 +114,8 @@ static int refuse(struct ctrio__coroutine *coro)
 }
 
 /* DONE: result or error. */
-static PySendResult finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io,
-                           PyObject **result)
+CTRIO__INLINED PySendResult finish(struct ctrio__coroutine *coro, struct ctrio__outcome *io,
+                                   PyObject **result)
 {
     const struct ctrio__async *async = coro->function->async;
     struct ctrio__state *state = coro->function->state;
@@ -137,8 +152,8 @@ static PyObject *what_to_yield(struct ctrio__coroutine *coro, struct ctrio__stat
     return value;
 }
 
-static PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *task,
-                         struct ctrio__outcome *io, PyObject **result)
+CTRIO__INLINED PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py_task *task,
+                                 struct ctrio__outcome *io, PyObject **result)
 {
     coro->state = CORO_RUNNING;
     uint32_t before = allow_shortcuts(task, coro);
@@ -450,34 +465,19 @@ static int coroutine_clear(PyObject *self)
     return 0;
 }
 
-/* When an interpreter ends nothing can be imported; CPython then warns without the origin. */
-static int warn_plainly(PyObject *self)
-{
-    PyErr_Clear();
-    return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%U' was never awaited",
-                            ((struct ctrio__coroutine *)self)->function->qualname);
-}
-
-static void warn_never_awaited(PyObject *self)
-{
-    PyObject *error = PyErr_GetRaisedException();
-    PyObject *module = PyImport_ImportModule("warnings");
-    PyObject *result =
-        module != NULL ? ctrio__call_method1(module, "_warn_unawaited_coroutine", self) : NULL;
-    if (result == NULL && (module != NULL || warn_plainly(self) < 0))
-        PyErr_WriteUnraisable(self);
-    Py_XDECREF(module);
-    Py_XDECREF(result);
-    if (error != NULL)
-        PyErr_SetRaisedException(error);
-}
-
 static void coroutine_finalize(PyObject *self)
 {
     struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
     coro->finalized = true;
     if (coro->state == CORO_FRESH)
-        warn_never_awaited(self);
+        ctrio__coroutine_warn(self);
+}
+
+/* Nothing is left that its end could give back. */
+static bool is_bare(const struct ctrio__coroutine *coro)
+{
+    return coro->self == NULL && coro->arg == NULL && coro->arg2 == NULL &&
+           coro->weakrefs == NULL && !(coro->large && coro->origin != NULL);
 }
 
 /* The last one that was done stays as it is, alive and tracked, for the next call: mostly the same
@@ -488,9 +488,7 @@ static bool keep(struct ctrio__coroutine *coro)
     struct ctrio__state *state = coro->function->state;
     bool large = coro->large;
     if (!CTRIO_FREELISTS || coro->state != CORO_DONE || state->spare_coroutine[large] != NULL ||
-        coro->self != NULL || coro->arg != NULL || coro->arg2 != NULL ||
-        (large && coro->origin != NULL) || coro->weakrefs != NULL || coro->finalized ||
-        state->free_count[large] > CTRIO_FREE_COROUTINES)
+        !is_bare(coro) || coro->finalized || state->free_count[large] > CTRIO_FREE_COROUTINES)
         return false;
     CTRIO_ASSERT(coro->task == NULL && (!large || coro->yield_value == NULL));
 #if defined(Py_REF_DEBUG) || defined(Py_TRACE_REFS) /* they keep books */
@@ -502,11 +500,9 @@ static bool keep(struct ctrio__coroutine *coro)
     return true;
 }
 
-static void coroutine_dealloc(PyObject *self)
+CTRIO__OUTLINED static void dispose(PyObject *self)
 {
     struct ctrio__coroutine *coro = (struct ctrio__coroutine *)self;
-    if (keep(coro))
-        return;
     if (coro->state == CORO_FRESH && PyObject_CallFinalizerFromDealloc(self) < 0)
         return; /* the warning has brought it back */
     PyTypeObject *type = Py_TYPE(self);
@@ -534,6 +530,12 @@ static void coroutine_dealloc(PyObject *self)
         PyObject_GC_Del(self);
     }
     Py_DECREF(type);
+}
+
+static void coroutine_dealloc(PyObject *self)
+{
+    if (!keep((struct ctrio__coroutine *)self))
+        dispose(self);
 }
 
 static PyMethodDef coroutine_methods[] = {

@@ -143,4 +143,6 @@ int ctrio__seconds(PyObject *object, double *out);
 /* coroutine_look.c: what people look at */
 extern PyGetSetDef ctrio__coroutine_getset[];
 PyObject *ctrio__coroutine_repr(PyObject *self);
+/* That it was never awaited; keeps the error that is set. */
+void ctrio__coroutine_warn(PyObject *self);
 #endif

@@ -1,4 +1,5 @@
-/* coroutine_look.c - what people look at in a coroutine: its name, its code, a frame.
+/* coroutine_look.c - what people look at in a coroutine: its name, its code, a frame; and what
+ * they are told if they never awaited it.
  *
  * Nothing is paid for any of it until somebody looks. */
 #include "pyext/coroutine.h"
@@ -74,6 +75,28 @@ PyObject *ctrio__coroutine_repr(PyObject *self)
 {
     return PyUnicode_FromFormat("<coroutine object %U at %p>",
                                 ((struct ctrio__coroutine *)self)->function->qualname, self);
+}
+
+/* When an interpreter ends nothing can be imported; CPython then warns without the origin. */
+static int warn_plainly(PyObject *self)
+{
+    PyErr_Clear();
+    return PyErr_WarnFormat(PyExc_RuntimeWarning, 1, "coroutine '%U' was never awaited",
+                            ((struct ctrio__coroutine *)self)->function->qualname);
+}
+
+void ctrio__coroutine_warn(PyObject *self)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    PyObject *module = PyImport_ImportModule("warnings");
+    PyObject *result =
+        module != NULL ? ctrio__call_method1(module, "_warn_unawaited_coroutine", self) : NULL;
+    if (result == NULL && (module != NULL || warn_plainly(self) < 0))
+        PyErr_WriteUnraisable(self);
+    Py_XDECREF(module);
+    Py_XDECREF(result);
+    if (error != NULL)
+        PyErr_SetRaisedException(error);
 }
 
 PyGetSetDef ctrio__coroutine_getset[] = {{"__name__", get_name, NULL, NULL, NULL},

@@ -115,7 +115,8 @@ static enum ctrio__abort sleep_abort(struct ctrio_task *task, const struct ctrio
     struct ctrio__sleep_op *op = task->park_data;
     CTRIO_ASSERT(op->op.object == task);
     ctrio__timer_disarm(task->run, &op->timer);
-    if (why->code == CTRIO_CANCELLED && op->timer.when != INFINITY)
+    CTRIO_ASSERT(op->timer.when != INFINITY);
+    if (why->code == CTRIO_CANCELLED)
         op->overdue = ctrio__run_time(task->run) >= op->timer.when;
     return CTRIO__ABORT_SUCCEEDED;
 }
@@ -137,10 +138,13 @@ static enum ctrio__step sleep_step(struct ctrio__op *base, struct ctrio_task *ta
     }
     base->stage = YIELDED;
     base->object = task;
-    ctrio__task_park(task, sleep_abort, op);
-    bool interrupted = task->run->interrupt_pending && task == task->run->main_task;
-    if (op->timer.when == INFINITY || interrupted) /* the loop delivers it before anything else */
+    if (op->timer.when == INFINITY) { /* nothing of the op is touched, nor fetched, to abort it */
+        ctrio__task_park(task, ctrio__abort_simply, op);
         return CTRIO__PARKED;
+    }
+    ctrio__task_park(task, sleep_abort, op);
+    if (task->run->interrupt_pending && task == task->run->main_task)
+        return CTRIO__PARKED; /* the loop delivers it before anything else */
     if (ctrio__run_time(task->run) >= op->timer.when)
         ctrio__task_wake(task, 0, NULL);
     else

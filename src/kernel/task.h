@@ -46,6 +46,7 @@ struct ctrio_task { /* the head of a front end's own task struct */
     bool system;       /* protected from interrupts by default */
     bool may_continue; /* this step's coroutine is the task's own: shortcuts allowed */
     uint32_t cancel_points, schedule_points;
+    uint64_t delivery_round;          /* the last round of cancellation that saw it */
     struct ctrio_cancel_scope *scope; /* innermost; we are on scope->tasks; may be NULL */
     struct ctrio_list scope_link;
     struct ctrio__nursery *nursery; /* parent; NULL only for the init task */
@@ -55,7 +56,6 @@ struct ctrio_task { /* the head of a front end's own task struct */
     struct ctrio_list nurseries; /* open ones of this task, outermost first, by `sibling` */
     struct ctrio_list breakers;  /* lots that break if this task exits */
     uint64_t serial;             /* spawn order */
-    uint64_t delivery_round;     /* the last round of cancellation that saw it */
 };
 
 /* Prepares the head; the front end has filled nothing yet. */

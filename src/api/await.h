@@ -15,26 +15,9 @@
 /* Never inlined into a user's function: its own scopes would lie around our frame. */
 #define CTRIO__WAITS __attribute__((noinline))
 
-/* Thousands of tasks do not fit into a cache.  Which come next is known: their structs are fetched
- * 24 steps ahead, the tops of their stacks 12. */
-static inline void ctrio__fetch_ahead(const struct ctrio_run *base)
-{
-    enum { LINE = 64, LINES_OF_TASK = 6, LINES_OF_STACK = 6 };
-    size_t count = base->batch_count;
-    if (count < 24)
-        return;
-    const char *struct_of = (const char *)base->batch[count - 24];
-    for (int i = 0; i < LINES_OF_TASK; i++)
-        __builtin_prefetch(struct_of + i * LINE, 1);
-    if (!ctrio__stackful(base->batch[count - 12]))
-        return;
-    const struct ctrio__c_life *life = &ctrio__c_task_of(base->batch[count - 12])->u.life;
-    const char *sp = life->fiber.sp;
-    for (int i = 0; sp != NULL && i < LINES_OF_STACK; i++)
-        __builtin_prefetch(sp + i * LINE, 1);
-    __builtin_prefetch(life->stack, 1);
-    __asm__ volatile(""); /* gcc 12 leaves out calls of functions that do nothing but this */
-}
+/* Fetches what the tasks behind the next four need; see there. */
+void ctrio__fetch_ahead(const struct ctrio_run *base);
+enum { CTRIO__FETCH_GROUP = 4, CTRIO__FETCH_FROM = 4096 }; /* fewer tasks fit into a cache */
 
 /* What can run next without the loop; NULL: nothing can. */
 static inline struct ctrio_task *ctrio__next_here(struct ctrio__c_run *run)
@@ -42,7 +25,8 @@ static inline struct ctrio_task *ctrio__next_here(struct ctrio__c_run *run)
     struct ctrio_run *base = &run->run;
     if (base->chooser != NULL) /* it wants to see the world between any two steps */
         return NULL;
-    ctrio__fetch_ahead(base);
+    if (base->batch_capacity >= CTRIO__FETCH_FROM && base->batch_count % CTRIO__FETCH_GROUP == 0)
+        ctrio__fetch_ahead(base);
     struct ctrio_task *task = ctrio__run_pick(base);
     if (task != NULL || base->failed != 0 || !base->deadline_far || !ctrio__may_skip_poll(base))
         return task;

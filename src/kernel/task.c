@@ -303,7 +303,7 @@ static void deliver_final(struct ctrio_task *task, struct ctrio__outcome *final)
         run->finished = task;
 }
 
-void ctrio__task_exit(struct ctrio_task *task, struct ctrio__outcome *final)
+CTRIO__OUTLINED void ctrio__task_exit(struct ctrio_task *task, struct ctrio__outcome *final)
 {
     struct ctrio_run *run = task->run;
     CTRIO_ASSERT(task->state == CTRIO__TASK_RUNNING || task->state == CTRIO__TASK_RUNNABLE);

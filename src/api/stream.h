@@ -17,6 +17,7 @@ struct ctrio_stream {
     bool sending;       /* likewise: a task is sending */
     bool send_broken;   /* a send was cut off in the middle, or the end has been sent */
     bool closed;
+    bool drained; /* the last receive got less than there was room for */
 };
 enum { CTRIO__STREAM_MAGIC = 0x57ea3000 };
 /* Takes the handle over; NULL: no memory, the handle is still the caller's. */

@@ -234,6 +234,64 @@ MAIN_TEST(a_stream_that_is_closed_while_its_end_is_being_sent_is_let_go_after_th
     return ctrio_collapse(result);
 }
 
+static int answers(void *arg)
+{
+    (void)arg;
+    return ctrio_send_all(wire.there, "next", 4);
+}
+
+static int aborts(void *arg)
+{
+    (void)arg;
+    ctrio_stream_abort(wire.here);
+    return 0;
+}
+
+/* The stream has been read empty, the buffer not been filled: the other task has its turn before
+ * the system is asked again.  What the receive then says. */
+CTRIO_UNCHECKED_PAIRS static int receive_after(ctrio_task_fn *meanwhile, char *buffer, size_t size,
+                                               int *told)
+{
+    int result = wire_open(&wire);
+    if (result < 0)
+        return result;
+    result = ctrio_send_all(wire.there, "one", 3);
+    if (result == 0)
+        result = ctrio_receive_some(wire.here, buffer, size);
+    if (result < 0)
+        return result;
+    is(result, 3);
+    ctrio_nursery_open(&nursery);
+    result = ctrio_start_soon(&nursery, meanwhile, NULL);
+    if (result == 0)
+        *told = ctrio_receive_some(wire.here, buffer, size);
+    return front_saw(ctrio_nursery_close(&nursery, result));
+}
+
+MAIN_TEST(who_has_read_all_there_was_lets_others_run_before_it_asks_again)
+{
+    char buffer[16] = "";
+    int told = 0, result = receive_after(answers, buffer, sizeof buffer, &told);
+    if (result == 0) {
+        is(told, 4);
+        ok(memcmp(buffer, "next", 4) == 0);
+    }
+    wire_close(&wire);
+    return ctrio_collapse(result);
+}
+
+MAIN_TEST(a_stream_that_is_closed_before_it_is_asked_again_says_so)
+{
+    char buffer[16];
+    int told = 0, result = receive_after(aborts, buffer, sizeof buffer, &told);
+    if (told != 0)
+        wire.here = NULL;
+    if (result == 0)
+        is(told, CTRIO_CLOSED_RESOURCE);
+    wire_close(&wire);
+    return ctrio_collapse(result);
+}
+
 MAIN_TEST(a_peer_that_has_gone_breaks_the_sending)
 {
     int result = wire_open(&wire);
@@ -398,6 +456,8 @@ TAP_MAIN(TEST(bytes_go_both_ways_and_a_close_is_the_end),
          TEST(a_send_that_is_cancelled_before_the_first_byte_has_done_nothing),
          TEST(one_task_a_direction), TEST(a_task_inside_a_call_is_told_that_the_stream_was_closed),
          TEST(a_stream_that_is_closed_while_its_end_is_being_sent_is_let_go_after_that),
+         TEST(who_has_read_all_there_was_lets_others_run_before_it_asks_again),
+         TEST(a_stream_that_is_closed_before_it_is_asked_again_says_so),
          TEST(a_peer_that_has_gone_breaks_the_sending), TEST(no_room_is_not_the_end_of_the_stream),
          TEST(slices_arrive_as_one_however_many),
          TEST(a_formatted_line_is_sent_whole_or_not_at_all),

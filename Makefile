@@ -27,10 +27,10 @@ test: ## every suite; the last line sums them up (8 min)
 	@$(BOOTSTRAP) venv
 	@$(IN_VENV) tools/run_tests.py $(SUITES)
 
-bench: ## speed beside trio, asyncio, uvloop, then Go, tokio, libuv; prints tables, writes build/bench/*.json (4 min)
+bench: ## speed beside trio, asyncio, uvloop, on 3.14 too, then Go, tokio, libuv; prints tables, writes build/bench/*.json (9 min)
 	@$(BOOTSTRAP) peers ctrio
-	@status=0; $(IN_VENV) bench/run.py || status=1; $(IN_VENV) bench/c/run.py || status=1; \
-	  exit $$status
+	@status=0; $(IN_VENV) bench/run.py || status=1; $(IN_VENV) tools/bench_newest.py || status=1; \
+	  $(IN_VENV) bench/c/run.py || status=1; exit $$status
 
 conformance: ## trio's own tests, run against ctrio (2 min)
 	@$(BOOTSTRAP) venv ctrio

@@ -3,10 +3,9 @@
  * A checkpoint yields first and looks afterwards, so that it sees a deadline that passed while it
  * waited for its turn.  What it raises is delivered by the loop, like any cancellation of a
  * parked task: a second pass through the queue, as Trio has it. */
-#include "kernel/checkpoint.h"
-#include "kernel/loop.h"
+#include "kernel/checkpoint_step.h"
 
-enum { START, YIELDED, RAISING };
+enum { START = CTRIO__CHECKPOINT_START, YIELDED = CTRIO__CHECKPOINT_YIELDED };
 
 bool ctrio__take_back_cancelled(const struct ctrio_task *task, struct ctrio__outcome *io)
 {
@@ -17,37 +16,10 @@ bool ctrio__take_back_cancelled(const struct ctrio_task *task, struct ctrio__out
     return true;
 }
 
-static enum ctrio__step look(struct ctrio__op *op, struct ctrio_task *task)
-{
-    task->cancel_points++;
-    if (!ctrio__task_cancel_pending(task))
-        return CTRIO__DONE;
-    op->stage = RAISING;
-    ctrio__task_park(task, ctrio__abort_simply, NULL);
-    return CTRIO__PARKED;
-}
-
 static enum ctrio__step checkpoint_step(struct ctrio__op *op, struct ctrio_task *task,
                                         struct ctrio__outcome *io)
 {
-    switch (op->stage) {
-    case START:
-        if (ctrio__may_continue(task->run, task)) {
-            task->cancel_points++;
-            return CTRIO__DONE;
-        }
-        op->stage = YIELDED;
-        ctrio__task_yield(task);
-        return CTRIO__PARKED;
-    case YIELDED:
-        *io = (struct ctrio__outcome){0, NULL};
-        return look(op, task);
-    default:
-        CTRIO_ASSERT(op->stage == RAISING);
-        CTRIO_ASSERT(io->code == CTRIO_CANCELLED || io->code == CTRIO_INTERRUPTED);
-        ctrio__take_back_cancelled(task, io);
-        return CTRIO__DONE;
-    }
+    return ctrio__checkpoint_step(op, task, io);
 }
 const struct ctrio__op_kind ctrio__checkpoint_kind = {
     .verb = "checkpoint", .step = checkpoint_step, .bare = true};

@@ -23,8 +23,9 @@ int ctrio__run_sync_soon(struct ctrio__py_runner *runner, PyObject *fn, PyObject
                          bool idempotent);
 struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObject *coro,
                                         PyObject *context, PyObject *name, bool system);
-/* A step of a task, the front end's resume. */
-enum ctrio__step ctrio__py_resume(struct ctrio_task *task, struct ctrio__outcome *io);
+/* A step of a task whose wake is where it was put: the operation takes it from there.  *io is for
+ * what the task ends with. */
+enum ctrio__step ctrio__py_step(struct ctrio_task *task, struct ctrio__outcome *io);
 /* Something was yielded that is not ours: an asyncio future, say.  *answer is to be thrown in at
  * the next step, for which the task is queued. */
 void ctrio__answer_foreign_yield(struct ctrio__py_task *task, PyObject *value, PyObject **answer);

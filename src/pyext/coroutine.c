@@ -9,6 +9,7 @@
  * library" tests of Trio and others would misfire. */
 #include "pyext/coroutine.h"
 #include "base/inline.h"
+#include "kernel/checkpoint_step.h"
 #include "pyext/outcome.h"
 
 CTRIO__OUTLINED static struct ctrio__coroutine *make(struct ctrio__function *function,
@@ -131,7 +132,8 @@ CTRIO__INLINED PySendResult finish(struct ctrio__coroutine *coro, struct ctrio__
 /* Somebody who assigns task.coro or task.context wants the next step to see it (greenback,
  * pytest-trio), and who sends by hand waits for what is yielded: no checkpoint may go on without a
  * step then.  Where others can run none may in any case. */
-static uint32_t allow_shortcuts(struct ctrio__py_task *task, const struct ctrio__coroutine *coro)
+CTRIO__INLINED uint32_t allow_shortcuts(struct ctrio__py_task *task,
+                                        const struct ctrio__coroutine *coro)
 {
     if (task == NULL)
         return 0;
@@ -158,7 +160,12 @@ CTRIO__INLINED PySendResult step(struct ctrio__coroutine *coro, struct ctrio__py
     coro->state = CORO_RUNNING;
     uint32_t before = allow_shortcuts(task, coro);
     CTRIO_ASSERT(ctrio__op_is_told(&coro->op.op));
-    enum ctrio__step answer = coro->op.op.kind->step(&coro->op.op, &task->task, io);
+    const struct ctrio__op_kind *kind = coro->op.op.kind;
+    enum ctrio__step answer;
+    if (kind == &ctrio__checkpoint_kind) /* no other is made as often: it is inlined here */
+        answer = ctrio__checkpoint_step(&coro->op.op, &task->task, io);
+    else
+        answer = kind->step(&coro->op.op, &task->task, io);
     if (answer == CTRIO__DONE) {
         if (task != NULL && task->task.schedule_points != before) /* gone on without a turn */
             Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));

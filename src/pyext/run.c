@@ -354,12 +354,30 @@ static bool look(struct ctrio__py_runner *runner, struct ctrio__io_events *event
     return run->failed == 0;
 }
 
+/* ctrio__run_step, but that a task of Python's is called directly, and its wake not moved. */
+static inline bool next_step(struct ctrio_run *run)
+{
+    struct ctrio_task *task = ctrio__run_pick(run);
+    struct ctrio__outcome io;
+    enum ctrio__step step;
+    if (task == NULL)
+        return false;
+    if (task->frontend == &ctrio__python) {
+        step = ctrio__py_step(task, &io);
+    } else {
+        ctrio__task_take_wake(task, &io);
+        step = task->frontend->resume(task, &io);
+    }
+    ctrio__run_put_back(run, step, &io); /* of run->current, read anew: foreign code ran */
+    return true;
+}
+
 static inline void turn(struct ctrio__py_runner *runner, const struct ctrio__io_events *events,
                         bool each_step)
 {
     handle_signals(runner);
     ctrio__run_begin(&runner->run, events);
-    while (ctrio__run_step(&runner->run)) {
+    while (next_step(&runner->run)) {
         Py_CLEAR(ctrio__thread.task);
         if (each_step)
             break;

@@ -155,12 +155,17 @@ static bool nobody_looks_at(struct ctrio__py_task *task)
            !ctrio__hooks_watched(&task->task.run->hooks);
 }
 
-enum ctrio__step ctrio__py_resume(struct ctrio_task *kernel_task, struct ctrio__outcome *io)
+static enum ctrio__step resume(struct ctrio_task *task, struct ctrio__outcome *io)
+{
+    task->wake.code = io->code; /* by members: see ctrio__task_take_wake */
+    task->wake.value = io->value;
+    return ctrio__py_step(task, io);
+}
+
+enum ctrio__step ctrio__py_step(struct ctrio_task *kernel_task, struct ctrio__outcome *io)
 {
     struct ctrio__py_task *task = ctrio__py_task_from(kernel_task);
     PyObject *value;
-    kernel_task->wake.code = io->code; /* by members: see ctrio__task_take_wake */
-    kernel_task->wake.value = io->value;
     task->has_wake = true;
     io->code = 0;
     io->value = NULL;
@@ -223,7 +228,7 @@ static void task_free(struct ctrio_task *task)
 
 const struct ctrio__frontend ctrio__python = {
     .name = "python",
-    .resume = ctrio__py_resume,
+    .resume = resume,
     .adopt = adopt,
     .group = ctrio__py_group,
     .strip_cancelled = ctrio__py_strip_cancelled,

@@ -15,15 +15,17 @@
  * Which come next is known: every fourth step fetches the ends of four structs (their beginnings
  * the processor foresees, as they lie in a row), and the tops of the stacks of the four before
  * those.  In groups, because a fetch that has to look for its page holds up whatever comes behind
- * it, but not the other searches of the group: 120 against 135 ns a cancelled task. */
+ * it, but not the other searches of the group (docs/design/c-front-end.md has the figures). */
 CTRIO__OUTLINED void ctrio__fetch_ahead(const struct ctrio_run *base)
 {
-    enum { GROUP = CTRIO__FETCH_GROUP, LINE = 64, FORESEEN = 3, OF_TASK = 6, OF_STACK = 7 };
+    enum { GROUP = CTRIO__FETCH_GROUP };
+    static const size_t line = 64, foreseen = 192, of_task = 384, of_stack = 448; /* bytes */
+    static const size_t two_groups = (size_t)2 * GROUP, three_groups = (size_t)3 * GROUP;
     const char *tops[GROUP];
     size_t count = base->batch_count;
-    if (count < 3 * GROUP)
+    if (count < three_groups)
         return;
-    struct ctrio_task *const *next = &base->batch[count - 2 * GROUP];
+    struct ctrio_task *const *next = &base->batch[count - two_groups];
     for (int i = 0; i < GROUP; i++) {
         bool stackful = ctrio__stackful(next[i]);
         tops[i] = stackful ? ctrio__c_task_of(next[i])->u.life.fiber.sp : NULL;
@@ -31,13 +33,13 @@ CTRIO__OUTLINED void ctrio__fetch_ahead(const struct ctrio_run *base)
             __builtin_prefetch(tops[i], 1);
     }
     for (int i = 0; i < GROUP; i++)
-        for (int line = FORESEEN; line < OF_TASK; line++)
-            __builtin_prefetch((const char *)next[i - GROUP] + line * LINE, 1);
+        for (size_t at = foreseen; at < of_task; at += line)
+            __builtin_prefetch((const char *)next[i - GROUP] + at, 1);
     for (int i = 0; i < GROUP; i++) {
         if (tops[i] == NULL)
             continue;
-        for (int line = 1; line < OF_STACK; line++)
-            __builtin_prefetch(tops[i] + line * LINE, 1);
+        for (size_t at = line; at < of_stack; at += line)
+            __builtin_prefetch(tops[i] + at, 1);
         __builtin_prefetch(ctrio__c_task_of(next[i])->u.life.stack, 1);
     }
     __asm__ volatile(""); /* gcc 12 leaves out calls of functions that do nothing but this */

@@ -4,6 +4,7 @@
  * MADV_NOHUGEPAGE: one touched page must not become 2 MiB. */
 #include "coro/stack.h"
 #include <errno.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #ifdef CTRIO_VALGRIND
@@ -12,6 +13,9 @@
 
 #ifndef MADV_GUARD_INSTALL /* Linux 6.13; the C library may be older */
 #define MADV_GUARD_INSTALL 102
+#endif
+#ifndef MADV_POPULATE_READ /* Linux 5.14 */
+#define MADV_POPULATE_READ 22
 #endif
 
 static size_t page_size(void)
@@ -35,9 +39,19 @@ static void unmap(char *low, size_t size)
     munmap(low, size);
 }
 
+/* Once a process the guard is asked for its page, which it must refuse: emulators (qemu-user 7.2)
+ * answer 0 to advice that they do not know. */
 static int install_guard(char *low, size_t size)
 {
-    return madvise(low, size, MADV_GUARD_INSTALL) == 0 ? 0 : -errno;
+    static atomic_bool guards;
+    if (madvise(low, size, MADV_GUARD_INSTALL) != 0)
+        return -errno;
+    if (atomic_load_explicit(&guards, memory_order_relaxed))
+        return 0;
+    if (madvise(low, size, MADV_POPULATE_READ) == 0)
+        return -ENOSYS;
+    atomic_store_explicit(&guards, true, memory_order_relaxed);
+    return 0;
 }
 
 static int protect(char *low, size_t size)

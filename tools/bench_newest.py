@@ -10,32 +10,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import bootstrap
 from bootstrap import BuildError, Python, SetupError
 from run_tests import RELEASE
 
 VERSION = "3.14"
-PEERS = "trio,asyncio,uvloop,rloop,zloop,zuvloop"
 RESULTS = bootstrap.BUILD / "bench/results-3.14.json"
 
 
 def newest_python() -> Python | None:
     return next(bootstrap.find_pythons(VERSION), None) or bootstrap.maven_python()
-
-
-def ensure_peers(python: Python) -> Path:
-    """build/venv-newest-peers: trio and whichever loops have a wheel."""
-    requirements = bootstrap.REQUIREMENTS
-    venv = bootstrap.make_venv("venv-newest-peers", python, "trio")
-    stamp = venv / ".peers-stamp"
-    value = bootstrap.digest(requirements["peers"], requirements["others"])
-    if not bootstrap.is_stamped(stamp, value):
-        for group in ("peers", "others"):
-            bootstrap.install_optional(venv, python, requirements[group])
-        stamp.write_text(value)
-    return venv
 
 
 def main() -> int:
@@ -45,7 +30,8 @@ def main() -> int:
             print(f"no CPython {VERSION} here: its loops are left out")
             return 0
         ours = bootstrap.ensure_other("newest", python, *RELEASE)
-        peers = ensure_peers(python)
+        trio = bootstrap.make_venv("venv-newest-peers", python, "trio")
+        peers = bootstrap.ensure_peers(trio, python)
     except (SetupError, BuildError) as problem:
         print(problem, file=sys.stderr)
         return 1
@@ -53,7 +39,7 @@ def main() -> int:
     print("(the goals are those of 3.11):\n", flush=True)
     before = RESULTS.stat().st_mtime if RESULTS.is_file() else 0
     command = [bootstrap.venv_python(bootstrap.BUILD / "venv"), "bench/run.py"]
-    command += ["--python-a", bootstrap.venv_python(ours), "--peers", PEERS]
+    command += ["--python-a", bootstrap.venv_python(ours)]
     command += ["--python-peers", bootstrap.venv_python(peers), "--json", RESULTS]
     subprocess.run([*map(str, command), *sys.argv[1:]], cwd=bootstrap.ROOT, check=False)
     return 0 if RESULTS.is_file() and RESULTS.stat().st_mtime > before else 1

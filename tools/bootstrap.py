@@ -474,9 +474,9 @@ def ensure_trio() -> Path:
     return make_venv("venv-trio", main_python(), "trio")
 
 
-def ensure_peers() -> Path:
-    """build/venv-trio with the bench's peers in it."""
-    venv, python = ensure_trio(), main_python()
+def ensure_peers(venv: Path | None = None, python: Python | None = None) -> Path:
+    """build/venv-trio, or another one with trio, with the bench's peers in it."""
+    venv, python = venv or ensure_trio(), python or main_python()
     peers, others = REQUIREMENTS["peers"], REQUIREMENTS["others"]
     stamp, value = venv / ".peers-stamp", digest(peers, others)
     with lock(venv.name):

@@ -307,8 +307,11 @@ static int set_field(PyObject *self, PyObject *value, void *closure)
         PyErr_Format(PyExc_AttributeError, "can't delete attribute '%s'", (const char *)closure);
         return -1;
     }
-    ctrio__task_show(task_of(self));
-    Py_XSETREF(*rw_field(task_of(self), closure), Py_NewRef(value));
+    struct ctrio__py_task *task = task_of(self);
+    PyObject **field = rw_field(task, closure);
+    if (field == &task->coro || field == &task->context)
+        ctrio__task_show(task);
+    Py_XSETREF(*field, Py_NewRef(value));
     return 0;
 }
 

@@ -7,8 +7,8 @@ import gc
 import sys
 import sysconfig
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import pytest
@@ -69,51 +69,53 @@ async def park(event: ctrio.Event, *held: object) -> object:
     return held
 
 
+@asynccontextmanager
+async def parked(count: int) -> AsyncIterator[list[ctrio.lowlevel.Task]]:
+    """So many tasks that wait till the block ends."""
+    event = ctrio.Event()
+    async with ctrio.open_nursery() as nursery:
+        for _ in range(count):
+            nursery.start_soon(park, event)
+        await wait_all_tasks_blocked()
+        yield list(nursery.child_tasks)
+        event.set()
+
+
 @pytest.mark.parametrize("count", [FEW // 2, MANY])
 def test_many_tasks_are_not_looked_at_and_few_are(count: int) -> None:
-
-    async def main() -> set[tuple[bool, bool, bool]]:
-        event = ctrio.Event()
-        async with ctrio.open_nursery() as nursery:
-            for _ in range(count):
-                nursery.start_soon(park, event)
-            await wait_all_tasks_blocked()
-            seen = {looked_at(task) for task in nursery.child_tasks}
-            event.set()
-        return seen
-
-    assert ctrio.run(main) == {(count < FEW,) * 3}
-
-
-def test_who_waited_before_they_were_many_stays_on_the_lists_till_the_next_wait() -> (
-    None
-):
     async def main() -> None:
-        event = ctrio.Event()
+        async with parked(count) as tasks:
+            assert {looked_at(task) for task in tasks} == {(count < FEW,) * 3}
+
+    ctrio.run(main)
+
+
+def test_who_waited_before_they_were_many_leaves_the_lists_at_the_next_wait() -> None:
+    async def twice(first: ctrio.Event, second: ctrio.Event) -> None:
+        await first.wait()
+        await second.wait()
+
+    async def main() -> None:
+        first, second = ctrio.Event(), ctrio.Event()
         async with ctrio.open_nursery() as nursery:
-            nursery.start_soon(park, event)
-            (first,) = nursery.child_tasks
+            nursery.start_soon(twice, first, second)
+            (task,) = nursery.child_tasks
             await wait_all_tasks_blocked()
-            assert looked_at(first) == (True, True, True)
-            for _ in range(MANY):
-                nursery.start_soon(park, event)
-            await wait_all_tasks_blocked()
-            assert looked_at(first) == (True, True, True)
-            event.set()
+            async with parked(MANY):
+                assert looked_at(task) == (True, True, True)
+                first.set()
+                await wait_all_tasks_blocked()
+                assert looked_at(task) == (False, False, False)
+            second.set()
 
     ctrio.run(main)
 
 
 def test_what_has_ended_is_looked_at_again() -> None:
     async def main() -> None:
-        event = ctrio.Event()
-        async with ctrio.open_nursery() as nursery:
-            for _ in range(MANY):
-                nursery.start_soon(park, event)
-            kept = [(task, task.coro, task.context) for task in nursery.child_tasks]
-            await wait_all_tasks_blocked()
+        async with parked(MANY) as tasks:
+            kept = [(task, task.coro, task.context) for task in tasks]
             assert not any(map(gc.is_tracked, kept[0]))
-            event.set()
         assert all(gc.is_tracked(thing) for things in kept for thing in things)
 
     ctrio.run(main)
@@ -161,21 +163,17 @@ def test_a_cycle_through_a_task_that_was_hidden_is_garbage_afterwards(how: str) 
         assert not any(ref() for ref in found)
 
 
-@pytest.mark.parametrize("field", ["coro", "context"])
+@pytest.mark.parametrize("field", ["coro", "context", "custom_sleep_data"])
 def test_what_a_task_parts_with_is_looked_at_again(field: str) -> None:
     async def main() -> None:
-        event = ctrio.Event()
-        async with ctrio.open_nursery() as nursery:
-            for _ in range(MANY):
-                nursery.start_soon(park, event)
-            await wait_all_tasks_blocked()
-            task = next(iter(nursery.child_tasks))
-            before: Any = getattr(task, field)
+        async with parked(MANY) as tasks:
+            before: Any = getattr(tasks[0], field)
             after = Shim(before) if field == "coro" else contextvars.copy_context()
-            setattr(task, field, after)
-            assert all(map(gc.is_tracked, (task, before)))
-            event.set()
-            await wait_all_tasks_blocked()
+            setattr(tasks[0], field, after)
+            if field == "custom_sleep_data":  # never was on the lists for the task
+                assert looked_at(tasks[0]) == (False, False, False)
+            else:
+                assert all(map(gc.is_tracked, (tasks[0], before)))
 
     ctrio.run(main)
 
@@ -198,14 +196,8 @@ def test_a_context_that_tasks_share_is_looked_at_in_the_end() -> None:
 
 def test_the_tasks_of_a_guest_are_looked_at_for_its_host_may_abandon_it() -> None:
     async def main() -> None:
-        event = ctrio.Event()
-        async with ctrio.open_nursery() as nursery:
-            for _ in range(MANY):
-                nursery.start_soon(park, event)
-            await wait_all_tasks_blocked()
-            seen = {looked_at(task) for task in nursery.child_tasks}
-            event.set()
-        assert seen == {(True, True, True)}
+        async with parked(MANY) as tasks:
+            assert {looked_at(task) for task in tasks} == {(True, True, True)}
 
     run_as_guest(main)
 

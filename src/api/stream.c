@@ -88,7 +88,7 @@ static void note_progress(struct ctrio_stream *stream, const struct ctrio__c_tas
 /* --- receiving ------------------------------------------------------------------------------- */
 
 /* Who has read all that there was finds nothing a moment later, mostly, and by the time that the
- * others have had their turn the answer has come: a system call in three is saved, and a wait. */
+ * others have had their turn the answer has come: a system call and a wait are saved. */
 static bool nothing_there_yet(const struct ctrio_stream *stream, const struct ctrio__c_task *self)
 {
     const struct ctrio_run *run = self->task.run;

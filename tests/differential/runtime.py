@@ -272,17 +272,15 @@ class World:
         )
         return [self.names.get(id(nursery)) for nursery in nurseries]
 
-    def idempotent(self) -> bool:
-        """Whether the next call from outside is: each other one where some are.
+    def soon(self, f: Any, *args: Any) -> None:
+        """Have a call made from outside of all tasks.
 
-        Trio makes them after the others of the same turn.
+        Where some are idempotent each other one is: Trio makes them after the others of
+        the same turn.
         """
         self.soons += 1
-        return self.once and self.soons % 2 == 1
-
-    def soon(self, f: Any, *args: Any) -> None:
-        """Have a call made from outside of all tasks."""
-        self.token.run_sync_soon(self.outside, f, *args, idempotent=self.idempotent())
+        once = self.once and self.soons % 2 == 1
+        self.token.run_sync_soon(self.outside, f, *args, idempotent=once)
 
     def outside(self, f: Any, *args: Any) -> None:
         """Make a call and write down what came of it.
@@ -326,7 +324,9 @@ class World:
             if kind == "later" and not self.is_outside:
                 late = self.outcome.capture(raise_cancel)
                 call = (lowlevel.reschedule, task, late)
-                self.token.run_sync_soon(*call, idempotent=self.idempotent())
+                # Aborts come in the order of a set: which are idempotent, in none.
+                once = self.once and step % 2 == 1
+                self.token.run_sync_soon(*call, idempotent=once)
                 return lowlevel.Abort.FAILED
             return lowlevel.Abort.SUCCEEDED
 

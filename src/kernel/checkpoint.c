@@ -93,19 +93,31 @@ static enum ctrio__abort sleep_abort(struct ctrio_task *task, const struct ctrio
     return CTRIO__ABORT_SUCCEEDED;
 }
 
+/* In Trio the deadline is a scope inside ours.  When both are cancelled by the time the task runs,
+ * ours wins, with the reason of the inner one if that was there first - unless a shield has gone up
+ * between them meanwhile: then the inner one catches what ours has sent. */
+static void settle_sleep(const struct ctrio__sleep_op *op, struct ctrio_task *task,
+                         struct ctrio__outcome *io)
+{
+    bool cancelled = task->scope != NULL && task->scope->effectively_cancelled;
+    if (io->code == 0 && cancelled)
+        *io = (struct ctrio__outcome){CTRIO_CANCELLED, &ctrio__reason_deadline};
+    if (io->code != CTRIO_CANCELLED)
+        return;
+    bool caught = !cancelled && (op->overdue || ctrio__run_time(task->run) >= op->timer.when);
+    if (!caught && !op->overdue)
+        return;
+    ctrio__reason_drop(io->value);
+    io->code = caught ? 0 : CTRIO_CANCELLED;
+    io->value = caught ? NULL : &ctrio__reason_deadline;
+}
+
 static enum ctrio__step sleep_step(struct ctrio__op *base, struct ctrio_task *task,
                                    struct ctrio__outcome *io)
 {
     struct ctrio__sleep_op *op = ctrio__container(base, struct ctrio__sleep_op, op);
     if (base->stage != START) {
-        /* In Trio the deadline is a scope inside ours: when both are cancelled by the time the
-         * task runs, ours wins, with the reason of the inner one if that was there first. */
-        if (io->code == CTRIO_CANCELLED && op->overdue) {
-            ctrio__reason_drop(io->value);
-            io->value = &ctrio__reason_deadline;
-        }
-        if (io->code == 0 && task->scope != NULL && task->scope->effectively_cancelled)
-            *io = (struct ctrio__outcome){CTRIO_CANCELLED, &ctrio__reason_deadline};
+        settle_sleep(op, task, io);
         return CTRIO__DONE;
     }
     base->stage = YIELDED;

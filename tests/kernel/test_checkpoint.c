@@ -219,6 +219,44 @@ static void a_sleep_cancelled_after_its_time_has_its_own_reason(void)
     is(script_said("b=cancelled(explicit)"), 1u);
 }
 
+/* Trio sleeps in a scope of its own, inside the shield. */
+static void a_sleep_over_behind_a_shield_that_has_gone_up_is_over(void)
+{
+    static const struct script_step over[] = {
+        FRESH_SCOPE(&scope), FRESH_SCOPE(&inner), TRY, SLEEP_UNTIL(1.0), REPORT_REASON,
+        CLOSE_SCOPE(&inner), CLOSE_SCOPE(&scope), END};
+    static const struct script_step before[] = {OPEN_NURSERY(&nursery),
+                                                SPAWN(&nursery, "a", over),
+                                                CHECKPOINT,
+                                                CHECKPOINT,
+                                                JUMP(1.0),
+                                                CANCEL(&scope),
+                                                SHIELD(&inner, 1),
+                                                CLOSE_NURSERY(&nursery),
+                                                END};
+    static const struct script_step after[] = {OPEN_NURSERY(&nursery),
+                                               SPAWN(&nursery, "a", over),
+                                               CHECKPOINT,
+                                               CHECKPOINT,
+                                               CANCEL(&scope),
+                                               SHIELD(&inner, 1),
+                                               JUMP(1.0),
+                                               CLOSE_NURSERY(&nursery),
+                                               END};
+    static const struct script_step never[] = {
+        OPEN_NURSERY(&nursery), SPAWN(&nursery, "a", over), CHECKPOINT, CHECKPOINT, CANCEL(&scope),
+        SHIELD(&inner, 1),      CLOSE_NURSERY(&nursery),    END};
+    fresh();
+    is(script_run(before), 0);
+    is(world.trace, "a=ok");
+    fresh();
+    is(script_run(after), 0);
+    is(world.trace, "a=ok");
+    fresh();
+    is(script_run(never), 0);
+    is(world.trace, "a=cancelled(explicit)");
+}
+
 static void sleeping_until_never_ends_only_by_a_cancellation(void)
 {
     static const struct script_step sleeper[] = {
@@ -415,6 +453,7 @@ TAP_MAIN(TEST(a_checkpoint_is_one_of_each), TEST(a_checkpoint_lets_the_others_ru
          TEST(sleeping_takes_as_long_as_it_says), TEST(sleeping_until_the_past_is_a_checkpoint),
          TEST(sleeping_in_a_cancelled_scope_raises_even_if_the_time_has_come),
          TEST(a_sleep_cancelled_after_its_time_has_its_own_reason),
+         TEST(a_sleep_over_behind_a_shield_that_has_gone_up_is_over),
          TEST(sleeping_until_never_ends_only_by_a_cancellation),
          TEST(sleepers_wake_in_the_order_of_their_deadlines),
          TEST(a_cancellation_at_any_moment_leaves_no_timer),

@@ -186,8 +186,9 @@ struct ctrio__nursery {
     struct ctrio_list sibling;        /* on parent->nurseries */
     struct ctrio_list children;       /* living child tasks, by nursery_link */
     struct ctrio_list failures;       /* struct ctrio__failure, oldest first */
-    struct ctrio__failure body;       /* what the block itself raised */
-    struct ctrio__failure interrupt;  /* an interrupt while the parent waited here */
+    struct ctrio__nursery *start_target; /* start() opened us: where the child will move to */
+    struct ctrio__failure body;          /* what the block itself raised */
+    struct ctrio__failure interrupt;     /* an interrupt while the parent waited here */
     size_t child_count;
     uint32_t pending_starts; /* start() calls that may still move a child in here */
     bool body_running, parent_waiting, closed;

@@ -53,11 +53,22 @@ static void update_timer(struct ctrio_cancel_scope *scope, struct ctrio_run *run
         run->hooks.guest_tick(run);
 }
 
+/* A round that no task is marked with. */
+static uint32_t new_round(struct ctrio_run *run)
+{
+    if (++run->delivery_round == 0) { /* once in four thousand million: all are marked anew */
+        ctrio__list_each (link, &run->tasks)
+            ctrio__task_from(link, run_link)->delivery_round = 0;
+        run->delivery_round = 1;
+    }
+    return run->delivery_round;
+}
+
 /* Wakes the tasks directly inside.  Each is moved to the end and marked with the round, so that
  * foreign code may move tasks about meanwhile; those that come later were told on entering. */
 static void deliver_to_tasks(struct ctrio_run *run, struct ctrio_cancel_scope *scope)
 {
-    uint64_t round = ++run->delivery_round;
+    uint32_t round = new_round(run);
     while (!ctrio__list_empty(&scope->tasks)) {
         struct ctrio_task *task = ctrio__task_from(scope->tasks.next, scope_link);
         CTRIO_ASSERT(task->scope == scope);

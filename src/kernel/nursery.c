@@ -309,7 +309,7 @@ int ctrio__start_op_started(struct ctrio__start_op *op)
     while ((link = ctrio__list_pop(&op->old->children)) != NULL) {
         struct ctrio_task *task = ctrio__task_from(link, nursery_link);
         task->nursery = target;
-        task->eventual_nursery = NULL;
+        task->starting = false;
         op->old->child_count--;
         ctrio__list_append(&target->children, &task->nursery_link);
         target->child_count++;
@@ -352,9 +352,10 @@ static enum ctrio__step start_step(struct ctrio__op *base, struct ctrio_task *ta
         op->entered = true;
         ctrio__scope_open(op->old_scope, task);
         ctrio__nursery_open(op->old, task, op->old_scope);
+        op->old->start_target = target;
         op->spawn(op, task, io);
         if (!ctrio__list_empty(&op->old->children))
-            ctrio__task_from(op->old->children.prev, nursery_link)->eventual_nursery = target;
+            ctrio__task_from(op->old->children.prev, nursery_link)->starting = true;
         ctrio__nursery_close_op_init(&op->close, op->old);
     }
     if (op->close.op.kind->step(&op->close.op, task, io) == CTRIO__PARKED)
@@ -371,7 +372,7 @@ static void start_abandon(struct ctrio__op *base, struct ctrio_task *task)
     close_abandon(&op->close.op, task);
     op->entered = false;
     ctrio__list_each (link, &op->old->children) /* they will not get there any more */
-        ctrio__task_from(link, nursery_link)->eventual_nursery = NULL;
+        ctrio__task_from(link, nursery_link)->starting = false;
     target->pending_starts--;
     ctrio__nursery_check_closed(target);
 }

@@ -58,4 +58,9 @@ void ctrio__start_op_init(struct ctrio__start_op *op, struct ctrio__nursery *tar
  * 0, else 1).  CTRIO_MISUSE: called twice.  CTRIO_CLOSED_RESOURCE: the target's task has exited
  * without closing it; nothing was moved. */
 int ctrio__start_op_started(struct ctrio__start_op *op);
+/* Where a task will be once it has called started(); NULL: it has, or was not started so. */
+static inline struct ctrio__nursery *ctrio__eventual_nursery(const struct ctrio_task *task)
+{
+    return task->starting ? task->nursery->start_target : NULL;
+}
 #endif

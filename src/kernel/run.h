@@ -73,7 +73,7 @@ struct ctrio_run {
     struct ctrio_cancel_scope limbo;    /* cancelled for ever: adopts the misnested */
     struct ctrio_list roots;            /* open scopes without a parent, by sibling */
     struct ctrio_list todo, delivering; /* scopes a cancellation is spreading to, by propagate */
-    uint64_t delivery_round;
+    uint32_t delivery_round;            /* wraps: see cancel.c */
     struct ctrio__entry_queue entries;
     struct ctrio__system system;
     struct ctrio_task *init_task, *main_task; /* main: NULL before it is spawned */

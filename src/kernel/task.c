@@ -20,7 +20,6 @@ void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *fro
     task->frontend = frontend;
     task->run = NULL;
     task->nursery = NULL;
-    task->eventual_nursery = NULL;
     task->scope = NULL;
     ctrio__list_init(&task->scope_link);
     ctrio__list_init(&task->nursery_link);
@@ -40,6 +39,7 @@ void ctrio__task_init(struct ctrio_task *task, const struct ctrio__frontend *fro
     task->state = CTRIO__TASK_NEW;
     task->trap = CTRIO__TRAP_NONE;
     task->system = false;
+    task->starting = false;
     task->may_continue = false;
 }
 

@@ -43,16 +43,16 @@ struct ctrio_task { /* the head of a front end's own task struct */
     };
     uint8_t state;     /* enum ctrio__task_state */
     uint8_t trap;      /* enum ctrio__trap; meaningful only while running */
-    bool system;       /* protected from interrupts by default */
+    bool system : 1;   /* protected from interrupts by default */
+    bool starting : 1; /* between start() and started(): see ctrio__eventual_nursery */
     bool may_continue; /* this step's coroutine is the task's own: shortcuts allowed */
     uint32_t cancel_points, schedule_points;
-    uint64_t delivery_round;          /* the last round of cancellation that saw it */
+    uint32_t delivery_round;          /* the last round of cancellation that saw it; 0: none */
     struct ctrio_cancel_scope *scope; /* innermost; we are on scope->tasks; may be NULL */
     struct ctrio_list scope_link;
     struct ctrio__nursery *nursery; /* parent; NULL only for the init task */
     struct ctrio_list nursery_link;
-    struct ctrio__nursery *eventual_nursery; /* between start() and started() */
-    struct ctrio_list run_link;              /* on run->tasks while living */
+    struct ctrio_list run_link;  /* on run->tasks while living */
     struct ctrio_list nurseries; /* open ones of this task, outermost first, by `sibling` */
     struct ctrio_list breakers;  /* lots that break if this task exits */
     uint64_t serial;             /* spawn order */

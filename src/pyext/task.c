@@ -328,7 +328,8 @@ static PyObject *get_parent_nursery(PyObject *self, void *Py_UNUSED(closure))
 static PyObject *get_eventual_nursery(PyObject *self, void *Py_UNUSED(closure))
 {
     const struct ctrio_task *task = &task_of(self)->task;
-    return nursery_or_none(task->state == CTRIO__TASK_EXITED ? NULL : task->eventual_nursery);
+    return nursery_or_none(task->state == CTRIO__TASK_EXITED ? NULL
+                                                             : ctrio__eventual_nursery(task));
 }
 static PyObject *get_child_nurseries(PyObject *self, void *Py_UNUSED(closure))
 {

@@ -43,14 +43,14 @@ static void start_waits_until_the_child_has_started(void)
 static void look_before(struct script_task *self)
 {
     ok(self->task.nursery != &nursery.nursery);
-    ok(self->task.eventual_nursery == &nursery.nursery);
+    ok(ctrio__eventual_nursery(&self->task) == &nursery.nursery);
     is(nursery.nursery.pending_starts, 1);
 }
 
 static void look_after(struct script_task *self)
 {
     ok(self->task.nursery == &nursery.nursery);
-    ok(self->task.eventual_nursery == NULL);
+    ok(ctrio__eventual_nursery(&self->task) == NULL);
     ok(self->task.scope == &nursery.scope);
 }
 

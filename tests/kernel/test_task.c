@@ -2,7 +2,7 @@
 #include "script.h"
 
 static struct script_nursery nursery, second;
-static struct ctrio_cancel_scope scope;
+static struct ctrio_cancel_scope scope, second_scope, third_scope;
 static struct ctrio_lock lock;
 
 static void fresh(void)
@@ -301,6 +301,46 @@ static void a_parked_task_that_is_moved_to_a_cancelled_scope_is_cancelled(void)
     is(world.trace, "s=cancelled(explicit)");
 }
 
+static void first_round(struct script_task *self)
+{
+    self->task.run->delivery_round = 0;
+}
+static void last_round(struct script_task *self)
+{
+    self->task.run->delivery_round = UINT32_MAX;
+}
+static void the_count_of_rounds_may_start_anew(void)
+{
+    static const struct script_step seen_before[] = {FRESH_SCOPE(&scope),
+                                                     FOREVER,
+                                                     CLOSE_SCOPE(&scope),
+                                                     FRESH_SCOPE(&second_scope),
+                                                     FOREVER,
+                                                     CLOSE_SCOPE(&second_scope),
+                                                     REPORT,
+                                                     END};
+    static const struct script_step never_seen[] = {FRESH_SCOPE(&third_scope), FOREVER,
+                                                    CLOSE_SCOPE(&third_scope), REPORT, END};
+    static const struct script_step main_task[] = {
+        OPEN_NURSERY(&nursery),
+        SPAWN(&nursery, "a", seen_before),
+        SPAWN(&nursery, "b", never_seen),
+        CHECKPOINT,
+        CALL(first_round),
+        CANCEL(&scope),
+        CHECKPOINT,
+        CALL(last_round),
+        CANCEL(&second_scope), /* its number is not the 1 of the first */
+        CHECKPOINT,
+        CALL(last_round),
+        CANCEL(&third_scope), /* nor the 0 of a new task */
+        CLOSE_NURSERY(&nursery),
+        END};
+    fresh();
+    is(script_run(main_task), 0);
+    is(world.trace, "a=ok b=ok");
+}
+
 TAP_MAIN(TEST(a_spawned_task_is_runnable_and_has_the_next_serial),
          TEST(it_first_runs_at_the_next_turn), TEST(a_spawn_that_is_refused_changes_nothing),
          TEST(many_tasks_fit_the_queue), TEST(instruments_see_a_life_in_its_order),
@@ -309,4 +349,5 @@ TAP_MAIN(TEST(a_spawned_task_is_runnable_and_has_the_next_serial),
          TEST(a_failing_child_lives_on_until_its_failure_is_folded),
          TEST(a_wake_that_is_not_delivered_can_be_dropped),
          TEST(what_is_not_pending_is_not_delivered), TEST(a_task_is_in_one_scope_at_a_time),
-         TEST(a_parked_task_that_is_moved_to_a_cancelled_scope_is_cancelled))
+         TEST(a_parked_task_that_is_moved_to_a_cancelled_scope_is_cancelled),
+         TEST(the_count_of_rounds_may_start_anew))

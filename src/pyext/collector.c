@@ -8,7 +8,8 @@
  *
  * Not in a guest run: its host may abandon it, and then all of it is garbage.  Coroutines of other
  * kinds (Cython's) are left alone.  Invariant: while `hidden`, task->coro and task->context hold
- * the very objects that were taken off the lists; whoever replaces one calls show first. */
+ * the very objects that were taken off the lists; whoever replaces one calls show first.  A context
+ * that tasks share stays: it is not theirs (shared_context.c). */
 #include "pyext/calls.h"
 
 static bool may_be_hidden(PyObject *object)
@@ -37,7 +38,8 @@ void ctrio__task_hide(struct ctrio__py_task *task)
     task->hidden = true;
     PyObject_GC_UnTrack(task);
     hide(task->coro);
-    hide(task->context);
+    if (!task->shares_context)
+        hide(task->context);
 }
 
 void ctrio__task_show(struct ctrio__py_task *task)
@@ -48,5 +50,6 @@ void ctrio__task_show(struct ctrio__py_task *task)
     CTRIO_ASSERT(!PyObject_GC_IsTracked((PyObject *)task));
     PyObject_GC_Track(task);
     show(task->coro);
-    show(task->context);
+    if (!task->shares_context)
+        show(task->context);
 }

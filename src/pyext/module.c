@@ -189,6 +189,7 @@ static int module_exec(PyObject *module)
         ctrio__exec_coroutine,
         ctrio__exec_outcome,
         ctrio__exec_context,
+        ctrio__exec_shared_context,
         ctrio__exec_scope,
         ctrio__exec_timeouts,
         ctrio__exec_nursery,

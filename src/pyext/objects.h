@@ -44,7 +44,8 @@ struct ctrio__py_task {
     bool has_wake;        /* task.wake is what this step was woken with, until an op takes it */
     bool poisoned;        /* a nonsense was assigned to _schedule_points */
     bool ki_protected;
-    bool hidden; /* see collector.c */
+    bool hidden;         /* see collector.c */
+    bool shares_context; /* nobody may enter `context`: see shared_context.h */
 };
 static inline struct ctrio__py_task *ctrio__py_task_from(struct ctrio_task *task)
 {
@@ -120,6 +121,8 @@ struct ctrio__py_runner {
     PyObject *nurseries[3];           /* entry, system, main: strong until the run is closed */
     PyObject *system_nursery;         /* strong, NULL before it is open */
     PyObject *system_context;
+    PyObject *shared_context, *working_context; /* both may be NULL; see shared_context.c */
+    struct ctrio__py_task *works_in; /* whose step is in working_context; only compared, or NULL */
     PyObject *instruments;
     PyObject *locals;                /* dict RunVar -> value */
     PyObject *asyncgens, *finalizer; /* AsyncGenerators; its coroutine during shutdown */

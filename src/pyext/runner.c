@@ -6,6 +6,7 @@
 #include "io/native.h"
 #include "pyext/calls.h"
 #include "pyext/outcome.h"
+#include "pyext/shared_context.h"
 
 static struct ctrio__py_runner *runner_of(PyObject *self)
 {
@@ -180,6 +181,8 @@ static int runner_traverse(PyObject *self, visitproc visit, void *arg)
         Py_VISIT(runner->nurseries[i]);
     Py_VISIT(runner->system_nursery);
     Py_VISIT(runner->system_context);
+    Py_VISIT(runner->shared_context);
+    Py_VISIT(runner->working_context);
     Py_VISIT(runner->instruments);
     Py_VISIT(runner->locals);
     Py_VISIT(runner->asyncgens);
@@ -209,6 +212,7 @@ static int runner_clear(PyObject *self)
     Py_CLEAR(runner->entry_coro);
     Py_CLEAR(runner->main_task);
     Py_CLEAR(runner->system_nursery);
+    ctrio__context_share_no_more(runner);
     Py_CLEAR(runner->system_context);
     Py_CLEAR(runner->instruments);
     Py_CLEAR(runner->locals);

@@ -5,6 +5,7 @@
  * coroutine_or_error, which knows all the mistakes people make. */
 #include "pyext/calls.h"
 #include "pyext/outcome.h"
+#include "pyext/shared_context.h"
 
 static bool is_plain(const struct ctrio__state *state, PyObject *async_fn)
 {
@@ -91,14 +92,20 @@ static void close_coroutine(struct ctrio__state *state, PyObject *coro)
     PyErr_SetRaisedException(error);
 }
 
-static PyObject *context_for(struct ctrio__py_runner *runner, bool system, PyObject *context)
+/* *shared: see ctrio__context_for_task; in: it may be, since nobody has to enter it. */
+static PyObject *context_for(struct ctrio__py_runner *runner, bool system, PyObject *context,
+                             bool *shared)
 {
+    bool may_be_shared = *shared;
+    *shared = false;
     if (context != NULL && context != Py_None) {
         if (PyContext_CheckExact(context))
             return Py_NewRef(context);
         PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %R", context);
         return NULL;
     }
+    if (may_be_shared)
+        return ctrio__context_for_task(runner, system, shared);
     return system ? PyContext_Copy(runner->system_context) : PyContext_CopyCurrent();
 }
 
@@ -136,17 +143,20 @@ PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyOb
                         "run that its nursery was opened in");
         return NULL;
     }
-    PyObject *own_context = context_for(runner, system, context);
-    if (own_context == NULL)
+    bool shared = is_plain(state, async_fn);
+    PyObject *its_context = context_for(runner, system, context, &shared);
+    if (its_context == NULL)
         return NULL;
     struct ctrio__py_runner *protector = system ? runner : NULL; /* as all the task will be */
     PyObject *previous = ctrio__callout_begin(protector);
-    PyObject *coro = make_coroutine(state, async_fn, args, nargs, kwnames, own_context);
+    PyObject *coro = make_coroutine(state, async_fn, args, nargs, kwnames, its_context);
     ctrio__callout_end(protector, previous);
     struct ctrio__py_task *task = NULL;
     if (coro != NULL) {
         PyObject *named = name != NULL && name != Py_None ? name : async_fn;
-        task = ctrio__task_make(runner, coro, own_context, named, system);
+        task = ctrio__task_make(runner, coro, its_context, named, system);
+        if (task != NULL)
+            task->shares_context = shared;
         if (task == NULL || start(runner, task, nursery) < 0) {
             Py_CLEAR(task);
             close_coroutine(state, coro);
@@ -154,6 +164,6 @@ PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyOb
             Py_DECREF(coro);
         }
     }
-    Py_DECREF(own_context);
+    Py_DECREF(its_context);
     return (PyObject *)task;
 }

@@ -174,6 +174,7 @@ struct ctrio__state {
     uint64_t last_serial;         /* given to an object hashed outside of a run */
     uint64_t thread_calls;        /* how many have a number */
     Py_ssize_t ki_index;          /* of the mark on code objects */
+    size_t context_map;           /* where a context has its variables; 0: not known */
     struct ctrio__coroutine *free_coroutines[2]; /* small, large: chained by `self` */
     Py_ssize_t free_count[2];
     struct ctrio__pool pools[TYPE_COUNT]; /* see pool.h */
@@ -216,6 +217,7 @@ int ctrio__exec_task(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_run(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_guest(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_context(PyObject *module, struct ctrio__state *state);
+int ctrio__exec_shared_context(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_current(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_clock(PyObject *module, struct ctrio__state *state);
 int ctrio__exec_checkpoint(PyObject *module, struct ctrio__state *state);

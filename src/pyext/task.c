@@ -6,6 +6,7 @@
 #include "pyext/calls.h"
 #include "pyext/outcome.h"
 #include "pyext/pool.h"
+#include "pyext/shared_context.h"
 #include "pyext/sync.h"
 
 static struct ctrio__py_task *task_of(PyObject *self)
@@ -60,16 +61,27 @@ static inline PySendResult send_none(PyObject *coro, PyObject **value)
     return PyIter_Send(coro, Py_None, value);
 }
 
+/* There was no memory for its context: it is told so where it waits. */
+static PySendResult throw_without_context(struct ctrio__py_task *task, PyObject *coro,
+                                          PyObject **value)
+{
+    PyObject *error = PyErr_GetRaisedException();
+    ctrio__task_drop_kept(task, KEPT_EXCEPTION);
+    return ctrio__throw_into(ctrio__state_of_task(task), coro, &error, value);
+}
+
 static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
 {
     struct ctrio__py_runner *runner = ctrio__runner_of(task);
     PyObject *coro = Py_NewRef(task->coro);
-    PyObject *context = Py_NewRef(task->context);
+    PyObject *context = Py_XNewRef(ctrio__context_to_enter(task));
     PySendResult result = PYGEN_ERROR;
     *value = NULL;
     runner->step_coro = coro;
-    runner->step_context = context;
-    if (PyContext_Enter(context) == 0) {
+    runner->step_context = task->context;
+    if (context == NULL) {
+        result = throw_without_context(task, coro, value);
+    } else if (PyContext_Enter(context) == 0) {
         PyObject *thrown = ctrio__task_take_kept(task, KEPT_EXCEPTION);
         if (thrown != NULL)
             result = ctrio__throw_into(runner->state, coro, &thrown, value);
@@ -79,13 +91,14 @@ static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
             Py_CLEAR(*value);
             result = PYGEN_ERROR;
         }
+        ctrio__context_left(task, context);
     }
 #if CTRIO_KEPT_STOP
     if (runner->state->result_kept)
         ctrio__forget_result(runner->state);
 #endif
     Py_DECREF(coro);
-    Py_DECREF(context);
+    Py_XDECREF(context);
     return result;
 }
 
@@ -187,7 +200,7 @@ enum ctrio__step ctrio__py_step(struct ctrio_task *kernel_task, struct ctrio__ou
         *io = ctrio__outcome_from_error(ctrio__state_of_task(task));
         if (nobody_looks_at(task)) {
             Py_CLEAR(task->coro);
-            Py_CLEAR(task->context);
+            ctrio__context_drop(task, NULL);
         }
     }
     drop_wake(task);
@@ -298,7 +311,10 @@ static PyObject **rw_field(struct ctrio__py_task *task, const char *which)
 }
 static PyObject *get_field(PyObject *self, void *closure)
 {
-    PyObject *value = *rw_field(task_of(self), closure);
+    PyObject **field = rw_field(task_of(self), closure);
+    if (field == &task_of(self)->context && ctrio__context_own(task_of(self)) < 0)
+        return NULL;
+    PyObject *value = *field;
     return Py_NewRef(value != NULL ? value : Py_None);
 }
 static int set_field(PyObject *self, PyObject *value, void *closure)
@@ -311,7 +327,10 @@ static int set_field(PyObject *self, PyObject *value, void *closure)
     PyObject **field = rw_field(task, closure);
     if (field == &task->coro || field == &task->context)
         ctrio__task_show(task);
-    Py_XSETREF(*field, Py_NewRef(value));
+    if (field == &task->context)
+        ctrio__context_drop(task, Py_NewRef(value));
+    else
+        Py_XSETREF(*field, Py_NewRef(value));
     return 0;
 }
 
@@ -428,7 +447,7 @@ static int task_clear(PyObject *self)
 {
     struct ctrio__py_task *task = task_of(self);
     Py_CLEAR(task->coro);
-    Py_CLEAR(task->context);
+    ctrio__context_drop(task, NULL);
     Py_CLEAR(task->name);
     Py_CLEAR(task->custom_sleep_data);
     ctrio__task_keep(task, KEPT_NOTHING, NULL);
@@ -482,6 +501,7 @@ struct ctrio__py_task *ctrio__task_make(struct ctrio__py_runner *runner, PyObjec
     task->poisoned = false;
     task->ki_protected = system;
     task->hidden = false;
+    task->shares_context = false;
     task->task.system = system;
     PyObject_GC_Track(task);
     return task;

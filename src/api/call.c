@@ -44,7 +44,7 @@ int ctrio_call_on_stack(size_t size, ctrio_task_fn *fn, void *arg)
     struct call call = {.self = self, .fn = fn, .arg = arg};
     if (self == NULL)
         return ctrio__refuse_outside();
-    if (size > SIZE_MAX / 65536)
+    if (size > SIZE_MAX / 2)
         return -ENOMEM;
     ctrio__stack_pool_init(&pool, &ctrio__memory_native, size + AROUND);
     pool.at_once = 1;

@@ -25,8 +25,8 @@ void ctrio__stack_pool_init(struct ctrio__stack_pool *pool, const struct ctrio__
     *pool = (struct ctrio__stack_pool){.calls = calls, .page = calls->page_size(), .at_once = 16};
     if (stack_size < CTRIO__SMALLEST_STACK)
         stack_size = CTRIO__SMALLEST_STACK;
-    if (stack_size > SIZE_MAX / 2 / largest_piece) /* map() will refuse it */
-        stack_size = SIZE_MAX / 2 / largest_piece;
+    if (stack_size > SIZE_MAX / 2) /* map() will refuse it */
+        stack_size = SIZE_MAX / 2;
     pool->stack_size = round_up(stack_size, pool->page);
 }
 
@@ -35,6 +35,8 @@ static int map_piece(struct ctrio__stack_pool *pool)
     size_t count = pool->mapped < pool->at_once ? pool->at_once : pool->mapped;
     if (count > largest_piece)
         count = largest_piece;
+    if (count > SIZE_MAX / 2 / pool->stack_size) /* where addresses have 32 bits */
+        count = SIZE_MAX / 2 / pool->stack_size + 1;
     int result = ctrio__reserve((void **)&pool->pieces, &pool->piece_capacity,
                                 pool->piece_count + 1, sizeof *pool->pieces);
     if (result < 0)

@@ -204,7 +204,8 @@ MAIN_TEST(such_calls_can_be_nested_and_a_size_beyond_memory_is_refused)
     int result = calls_again(&depth);
     is(result, 55);
     is(ctrio_call_on_stack(SIZE_MAX, calls_again, &depth), -ENOMEM);
-    is(ctrio_call_on_stack(SIZE_MAX / 65536, calls_again, &depth), -ENOMEM); /* the system's no */
+    if (SIZE_MAX > UINT32_MAX) /* the system's no */
+        is(ctrio_call_on_stack(SIZE_MAX / 65536, calls_again, &depth), -ENOMEM);
     return 0;
 }
 

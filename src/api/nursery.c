@@ -18,8 +18,7 @@ void ctrio_nursery_open_at(struct ctrio_nursery *nursery, const char *where)
     ctrio__nursery_open(&nursery->core, &self->task, &nursery->scope);
     nursery->spawn = (struct ctrio__failure){.task = NULL};
     ctrio__list_init(&nursery->spawn.link);
-    nursery->opened_frame = /* where the caller's ends: above what we have pushed for ours */
-        (const char *)__builtin_frame_address(0) + 2 * sizeof(void *);
+    nursery->opened_frame = __builtin_dwarf_cfa(); /* where the caller's ends: ours lies below */
     nursery->magic = CTRIO__NURSERY_MAGIC;
 }
 

@@ -323,7 +323,8 @@ static void if_all_fail_the_story_names_each(void)
     front_stories_may_lack();
     snprintf(part, sizeof part, "no connection to host.test port %d: ", port);
     ok(strstr(front_message, part) == front_message);
-    snprintf(part, sizeof part, "127.0.0.2:%d: Connection refused; 127.0.0.3:%d: ", port, port);
+    snprintf(part, sizeof part, "127.0.0.2:%d: %s; 127.0.0.3:%d: ", port, strerror(ECONNREFUSED),
+             port);
     ok(strstr(front_message, part) != NULL);
     close_bad();
 }

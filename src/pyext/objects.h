@@ -122,6 +122,7 @@ struct ctrio__py_runner {
     PyObject *system_nursery;         /* strong, NULL before it is open */
     PyObject *system_context;
     PyObject *shared_context, *working_context; /* both may be NULL; see shared_context.c */
+    PyObject *spare_context;         /* empty: of the first task for whose own there is no memory */
     struct ctrio__py_task *works_in; /* whose step is in working_context; only compared, or NULL */
     PyObject *instruments;
     PyObject *locals;                /* dict RunVar -> value */

@@ -27,10 +27,11 @@ struct ctrio__py_runner *ctrio__runner_new(struct ctrio__state *state,
     self->os_lent = options->os != NULL;
     self->chooser = options->chooser;
     self->system_context = PyContext_CopyCurrent();
+    self->spare_context = PyContext_New();
     self->locals = PyDict_New();
     self->idempotent = PyDict_New();
-    if (self->system_context == NULL || self->locals == NULL || self->idempotent == NULL ||
-        ctrio__runner_open(self, options) < 0)
+    if (self->system_context == NULL || self->spare_context == NULL || self->locals == NULL ||
+        self->idempotent == NULL || ctrio__runner_open(self, options) < 0)
         Py_CLEAR(self);
     return self;
 }
@@ -183,6 +184,7 @@ static int runner_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(runner->system_context);
     Py_VISIT(runner->shared_context);
     Py_VISIT(runner->working_context);
+    Py_VISIT(runner->spare_context);
     Py_VISIT(runner->instruments);
     Py_VISIT(runner->locals);
     Py_VISIT(runner->asyncgens);
@@ -214,6 +216,7 @@ static int runner_clear(PyObject *self)
     Py_CLEAR(runner->system_nursery);
     ctrio__context_share_no_more(runner);
     Py_CLEAR(runner->system_context);
+    Py_CLEAR(runner->spare_context);
     Py_CLEAR(runner->instruments);
     Py_CLEAR(runner->locals);
     Py_CLEAR(runner->asyncgens);

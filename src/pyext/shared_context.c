@@ -92,7 +92,7 @@ void ctrio__context_share_no_more(struct ctrio__py_runner *runner)
     replace_pair(runner, NULL);
 }
 
-static void drop_unused_pair(struct ctrio__py_runner *runner)
+void ctrio__context_drop_unused(struct ctrio__py_runner *runner)
 {
     PyObject *shared = runner->shared_context;
     if (shared != NULL && Py_REFCNT(shared) == 1 &&
@@ -112,14 +112,17 @@ static void hide_with_task(const struct ctrio__py_task *task)
 
 void ctrio__context_drop(struct ctrio__py_task *task, PyObject *context)
 {
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
     PyObject *old = task->context;
     bool shared = task->shares_context;
+    if (shared && runner->step_context == old) /* nobody holds it for as long as it is compared */
+        runner->step_context = NULL;
     task->context = context;
     task->shares_context = false;
     hide_with_task(task);
     Py_XDECREF(old);
     if (shared)
-        drop_unused_pair(ctrio__runner_of(task));
+        ctrio__context_drop_unused(runner);
 }
 
 void ctrio__context_stepped(struct ctrio__py_task *task)
@@ -166,41 +169,78 @@ PyObject *ctrio__context_for_task(struct ctrio__py_runner *runner, bool system, 
     return Py_NewRef(runner->shared_context);
 }
 
+/* A copy of what the task shares.  Making one may run the collector, and that anything: NULL
+ * without an error if the task does not share that any more. */
+static PyObject *copy_shared(const struct ctrio__py_task *task)
+{
+    PyObject *shared = Py_NewRef(task->context);
+    PyObject *copy = PyContext_Copy(shared);
+    if (copy != NULL && !(task->shares_context && task->context == shared))
+        Py_CLEAR(copy);
+    Py_DECREF(shared);
+    return copy;
+}
+
 int ctrio__context_own(struct ctrio__py_task *task)
 {
     struct ctrio__py_runner *runner = ctrio__runner_of(task);
+    if (task->shares_context && runner->works_in == task)
+        hand_over_working(runner);
     if (!task->shares_context)
         return 0;
-    if (runner->works_in == task) {
-        hand_over_working(runner);
-        CTRIO_ASSERT(!task->shares_context);
-        return 0;
-    }
-    PyObject *copy = PyContext_Copy(task->context);
-    if (copy == NULL)
-        return -1;
-    ctrio__context_drop(task, copy);
-    return 0;
+    PyObject *copy = copy_shared(task);
+    if (copy != NULL)
+        ctrio__context_drop(task, copy);
+    return copy != NULL || PyErr_Occurred() == NULL ? 0 : -1;
+}
+
+/* The only task of its pair needs no other. */
+static void keep_shared(struct ctrio__py_task *task)
+{
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
+    task->shares_context = false;
+    hide_with_task(task);
+    if (task->context == runner->shared_context)
+        replace_pair(runner, NULL);
+}
+
+static PyObject *no_context(struct ctrio__py_task *task)
+{
+    struct ctrio__py_runner *runner = ctrio__runner_of(task);
+    PyObject *spare = runner->spare_context;
+    if (spare == NULL) /* twice: it fails without a word to its coroutine */
+        return NULL;
+    PyObject *error = PyErr_GetRaisedException();
+    runner->spare_context = NULL;
+    ctrio__context_drop(task, spare);
+    ctrio__task_keep(task, KEPT_EXCEPTION, error);
+    return spare;
 }
 
 PyObject *ctrio__context_choose(struct ctrio__py_task *task)
 {
     struct ctrio__py_runner *runner = ctrio__runner_of(task);
-    PyObject *shared = task->context;
-    bool current = shared == runner->shared_context;
-    if (Py_REFCNT(shared) == (current ? 2 : 1)) { /* the only one: no need for another */
-        task->shares_context = false;
-        hide_with_task(task);
-        if (current) {
-            CTRIO_ASSERT(runner->working_context == NULL);
-            runner->shared_context = NULL;
-            Py_DECREF(shared);
+    while (task->shares_context) {
+        bool current = task->context == runner->shared_context;
+        if (Py_REFCNT(task->context) == (current ? 2 : 1)) {
+            keep_shared(task);
+            break;
         }
-        return shared;
+        if (current && runner->working_context != NULL) {
+            runner->works_in = task;
+            return runner->working_context;
+        }
+        PyObject *copy = copy_shared(task);
+        if (copy == NULL && PyErr_Occurred() != NULL)
+            return no_context(task);
+        if (copy == NULL)
+            continue;
+        if (task->context != runner->shared_context)
+            ctrio__context_drop(task, copy);
+        else if (runner->working_context == NULL)
+            runner->working_context = copy;
+        else
+            Py_DECREF(copy);
     }
-    if (!current)
-        return ctrio__context_own(task) == 0 ? task->context : NULL;
-    runner->working_context = PyContext_Copy(shared);
-    runner->works_in = runner->working_context != NULL ? task : NULL;
-    return runner->working_context;
+    return task->context;
 }

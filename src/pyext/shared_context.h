@@ -20,14 +20,16 @@ static inline const void *ctrio__context_map(const struct ctrio__state *state,
  * not the task's alone, and nobody may enter it.  New reference; NULL with an error. */
 PyObject *ctrio__context_for_task(struct ctrio__py_runner *runner, bool system, bool *shared);
 
-/* What a task's step is to enter.  Borrowed; NULL with an error. */
+/* What a task's step is to enter.  Borrowed.  Without memory it is an empty one, and the task is to
+ * be thrown a MemoryError; or NULL with an error. */
 PyObject *ctrio__context_choose(struct ctrio__py_task *task);
 static inline PyObject *ctrio__context_to_enter(struct ctrio__py_task *task)
 {
     struct ctrio__py_runner *runner = ctrio__runner_of(task);
     if (!task->shares_context)
         return task->context;
-    if (task->context != runner->shared_context || runner->working_context == NULL)
+    if (task->context != runner->shared_context || runner->working_context == NULL ||
+        Py_REFCNT(task->context) == 2)
         return ctrio__context_choose(task);
     runner->works_in = task;
     return runner->working_context;
@@ -54,6 +56,8 @@ static inline void ctrio__context_left(struct ctrio__py_task *task, PyObject *en
 int ctrio__context_own(struct ctrio__py_task *task);
 /* The task has no context any more, or `context` instead (stolen). */
 void ctrio__context_drop(struct ctrio__py_task *task, PyObject *context);
+/* A new task will not need what it was given, after all. */
+void ctrio__context_drop_unused(struct ctrio__py_runner *runner);
 /* The run is over. */
 void ctrio__context_share_no_more(struct ctrio__py_runner *runner);
 #endif

@@ -69,15 +69,23 @@ static PyObject *with_frame(struct ctrio__state *state, PyObject *coro)
     return coro;
 }
 
+/* `given`: by the caller.  It is entered even for a plain function, which does not see it, since
+ * one that is entered already is refused. */
 static PyObject *make_coroutine(struct ctrio__state *state, PyObject *async_fn,
                                 PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-                                PyObject *context)
+                                PyObject *context, bool given)
 {
-    PyObject *coro;
-    if (is_plain(state, async_fn))
+    PyObject *coro = NULL;
+    bool plain = is_plain(state, async_fn);
+    if (plain && !given) {
         coro = PyObject_Vectorcall(async_fn, args, (size_t)nargs, kwnames);
-    else
+    } else if (plain && PyContext_Enter(context) == 0) {
+        coro = PyObject_Vectorcall(async_fn, args, (size_t)nargs, kwnames);
+        if (PyContext_Exit(context) < 0)
+            Py_CLEAR(coro);
+    } else if (!plain) {
         coro = call_carefully(state, async_fn, args, nargs, kwnames, context);
+    }
     return coro != NULL ? with_frame(state, coro) : NULL;
 }
 
@@ -149,7 +157,8 @@ PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyOb
         return NULL;
     struct ctrio__py_runner *protector = system ? runner : NULL; /* as all the task will be */
     PyObject *previous = ctrio__callout_begin(protector);
-    PyObject *coro = make_coroutine(state, async_fn, args, nargs, kwnames, its_context);
+    PyObject *coro = make_coroutine(state, async_fn, args, nargs, kwnames, its_context,
+                                    context != NULL && context != Py_None);
     ctrio__callout_end(protector, previous);
     struct ctrio__py_task *task = NULL;
     if (coro != NULL) {
@@ -165,5 +174,7 @@ PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyOb
         }
     }
     Py_DECREF(its_context);
+    if (shared && task == NULL)
+        ctrio__context_drop_unused(runner);
     return (PyObject *)task;
 }

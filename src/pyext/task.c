@@ -61,15 +61,6 @@ static inline PySendResult send_none(PyObject *coro, PyObject **value)
     return PyIter_Send(coro, Py_None, value);
 }
 
-/* There was no memory for its context: it is told so where it waits. */
-static PySendResult throw_without_context(struct ctrio__py_task *task, PyObject *coro,
-                                          PyObject **value)
-{
-    PyObject *error = PyErr_GetRaisedException();
-    ctrio__task_drop_kept(task, KEPT_EXCEPTION);
-    return ctrio__throw_into(ctrio__state_of_task(task), coro, &error, value);
-}
-
 static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
 {
     struct ctrio__py_runner *runner = ctrio__runner_of(task);
@@ -79,9 +70,7 @@ static PySendResult send_into(struct ctrio__py_task *task, PyObject **value)
     *value = NULL;
     runner->step_coro = coro;
     runner->step_context = task->context;
-    if (context == NULL) {
-        result = throw_without_context(task, coro, value);
-    } else if (PyContext_Enter(context) == 0) {
+    if (context != NULL && PyContext_Enter(context) == 0) {
         PyObject *thrown = ctrio__task_take_kept(task, KEPT_EXCEPTION);
         if (thrown != NULL)
             result = ctrio__throw_into(runner->state, coro, &thrown, value);

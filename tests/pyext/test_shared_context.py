@@ -318,3 +318,128 @@ def test_where_tasks_are_many_too() -> None:
                 nursery.start_soon(child, number)
 
     run(main)
+
+
+def test_a_context_that_was_assigned_and_taken_back_is_entered_anew() -> None:
+    async def main() -> None:
+        contexts = [contextvars.copy_context() for _ in range(3)]
+        for number, context in enumerate(contexts):
+            context.run(colour.set, number)
+        for number in (0, 1, 2, 0):
+            current_task().context = contexts[number].copy()
+            await ctrio.lowlevel.cancel_shielded_checkpoint()
+            assert colour.get() == number
+
+    run(main)
+
+
+def test_a_call_that_fails_keeps_no_variables() -> None:
+    async def child() -> None:
+        value = Value()
+        colour.set(value)
+        with pytest.raises(TypeError):
+            nursery.start_soon(child, 1)
+        values.append(weakref.ref(value))
+
+    async def main() -> None:
+        async with ctrio.open_nursery() as opened:
+            nonlocal nursery
+            nursery = opened
+            nursery.start_soon(child)
+        assert values[0]() is None
+
+    nursery: Any = None
+    values: list[weakref.ref[Value]] = []
+    run(main)
+
+
+def test_a_value_dies_when_the_last_task_has_another() -> None:
+    async def survivor() -> None:
+        await ctrio.sleep(1)
+        colour.set(None)
+        assert values[0]() is None
+
+    async def main() -> None:
+        value = Value()
+        values.append(weakref.ref(value))
+        colour.set(value)
+        async with ctrio.open_nursery() as nursery:
+            for _ in range(3):
+                nursery.start_soon(checkpoint)
+            nursery.start_soon(survivor)
+            colour.set(None)
+            del value
+
+    values: list[weakref.ref[Value]] = []
+    run(main)
+
+
+def test_a_context_that_is_entered_is_refused() -> None:
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="cannot enter context"):
+            ctrio.lowlevel.spawn_system_task(checkpoint, context=current_task().context)
+
+    run(main)
+
+
+class Garbage:
+    """In a cycle: the collector calls `what` when it finds it."""
+
+    def __init__(self, what: Callable[[], Any]) -> None:
+        self.me, self.what = self, what
+
+    def __del__(self) -> None:
+        self.what()
+
+
+@pytest.mark.parametrize("does", ["ask", "assign", "spawn"])
+def test_the_collector_may_run_while_a_context_is_copied(does: str) -> None:
+    tasks: list[ctrio.lowlevel.Task] = []
+    kept: list[contextvars.Context] = []
+
+    class AtTheFirstStep(ctrio.abc.Instrument):
+        armed = False
+
+        def before_task_step(self, task: ctrio.lowlevel.Task) -> None:
+            if self.armed and task in tasks:
+                self.armed = False
+                for _ in range(3):
+                    Garbage(collected)
+                gc.set_threshold(1)
+                gc.enable()
+
+    def collected() -> None:
+        for task in tasks:
+            if does == "ask":
+                assert type(task.context) is contextvars.Context
+            elif does == "assign":
+                task.context = contextvars.copy_context()
+            else:
+                nurseries[0].start_soon(checkpoint)
+
+    async def child() -> None:
+        await checkpoint()
+        colour.set("mine")
+        await checkpoint()
+        assert colour.get() == "mine"
+
+    async def main() -> None:
+        async with ctrio.open_nursery() as nursery:
+            nurseries.append(nursery)
+            colour.set("red")
+            for _ in range(3):
+                nursery.start_soon(child)
+            tasks.extend(nursery.child_tasks)
+            colour.set("green")
+            kept.extend(contextvars.Context() for _ in range(300))
+            watch.armed = True
+
+    nurseries: list[ctrio.Nursery] = []
+    watch = AtTheFirstStep()
+    threshold = gc.get_threshold()
+    gc.disable()
+    try:
+        contextvars.copy_context().run(lambda: ctrio.run(main, instruments=[watch]))
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()

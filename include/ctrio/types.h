@@ -139,6 +139,8 @@ struct CTRIO_CAPABILITY("cancel scope") ctrio_cancel_scope {
     struct ctrio_timer timer;          /* armed at `deadline` while open and not cancelled */
     double deadline;                   /* absolute, seconds on the run's clock; INFINITY: none */
     double relative_deadline;          /* seconds from the opening; INFINITY unless unentered */
+    double freed_at;                   /* when a shield last ended effectively_cancelled; -INFINITY:
+                                        * never, or there was no timer and no need for the time */
     struct ctrio__reason *reason;      /* why cancelled, or why it will be; NULL: not said */
     const struct ctrio__frontend *frontend; /* whose object this is a member of */
     const char *opened_at;                  /* the C front end's: "file:line", for reports */

@@ -20,6 +20,7 @@ void ctrio__scope_init(struct ctrio_cancel_scope *scope, const struct ctrio__fro
     *scope = (struct ctrio_cancel_scope){.frontend = frontend,
                                          .deadline = INFINITY,
                                          .relative_deadline = INFINITY,
+                                         .freed_at = -INFINITY,
                                          .state = CTRIO_SCOPE_UNENTERED};
     ctrio__list_init(&scope->children);
     ctrio__list_init(&scope->sibling);
@@ -131,6 +132,8 @@ static bool refresh(struct ctrio_run *run, struct ctrio_cancel_scope *scope, dou
     if (scope->reason == NULL && visible)
         scope->reason = ctrio__reason_share(scope->parent->reason);
     scope->effectively_cancelled = state;
+    if (!state)
+        scope->freed_at = now;
     push_children(run, scope, now);
     return true;
 }

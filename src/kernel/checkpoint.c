@@ -73,38 +73,46 @@ static enum ctrio__step forever_step(struct ctrio__op *op, struct ctrio_task *ta
 const struct ctrio__op_kind ctrio__sleep_forever_kind = {
     .verb = "sleep forever", .step = forever_step, .bare = true};
 
-/* --- sleeping: a timer of its own instead of a scope around a wait ----------------- */
+/* --- sleeping: a timer of its own instead of a scope around a wait -----------------
+ *
+ * In Trio the deadline is a scope inside ours, and its timer runs until the sleeper leaves it. */
 
 static void sleep_fire(struct ctrio_timer *timer)
 {
     struct ctrio__sleep_op *op = ctrio__container(timer, struct ctrio__sleep_op, timer);
-    CTRIO_ASSERT(((struct ctrio_task *)op->op.object)->park_data == op);
-    ctrio__task_wake(op->op.object, 0, NULL);
+    struct ctrio_task *task = op->op.object;
+    if (task->park_data == op)
+        ctrio__task_wake(task, 0, NULL);
+    else
+        op->over = true; /* it has been cancelled, and waits for its turn */
 }
 
 static enum ctrio__abort sleep_abort(struct ctrio_task *task, const struct ctrio__outcome *why)
 {
     struct ctrio__sleep_op *op = task->park_data;
     CTRIO_ASSERT(op->op.object == task);
-    ctrio__timer_disarm(task->run, &op->timer);
     CTRIO_ASSERT(op->timer.when != INFINITY);
     if (why->code == CTRIO_CANCELLED)
         op->overdue = ctrio__run_time(task->run) >= op->timer.when;
+    if (why->code != CTRIO_CANCELLED || op->overdue)
+        ctrio__timer_disarm(task->run, &op->timer);
     return CTRIO__ABORT_SUCCEEDED;
 }
 
-/* In Trio the deadline is a scope inside ours.  When both are cancelled by the time the task runs,
- * ours wins, with the reason of the inner one if that was there first - unless a shield has gone up
- * between them meanwhile: then the inner one catches what ours has sent. */
-static void settle_sleep(const struct ctrio__sleep_op *op, struct ctrio_task *task,
+/* When both scopes are cancelled by the time the task runs, ours wins, with the reason of the inner
+ * one if that was there first - unless a shield has gone up between them meanwhile: then the inner
+ * one catches what ours has sent, if its time had come by then, or the loop has seen it come. */
+static void settle_sleep(const struct ctrio__sleep_op *op, const struct ctrio_task *task,
                          struct ctrio__outcome *io)
 {
-    bool cancelled = task->scope != NULL && task->scope->effectively_cancelled;
+    const struct ctrio_cancel_scope *scope = task->scope;
+    bool cancelled = scope != NULL && scope->effectively_cancelled;
     if (io->code == 0 && cancelled)
         *io = (struct ctrio__outcome){CTRIO_CANCELLED, &ctrio__reason_deadline};
     if (io->code != CTRIO_CANCELLED)
         return;
-    bool caught = !cancelled && (op->overdue || ctrio__run_time(task->run) >= op->timer.when);
+    bool caught = scope != NULL && !cancelled &&
+                  (op->overdue || op->over || scope->freed_at >= op->timer.when);
     if (!caught && !op->overdue)
         return;
     ctrio__reason_drop(io->value);
@@ -117,6 +125,7 @@ static enum ctrio__step sleep_step(struct ctrio__op *base, struct ctrio_task *ta
 {
     struct ctrio__sleep_op *op = ctrio__container(base, struct ctrio__sleep_op, op);
     if (base->stage != START) {
+        ctrio__timer_disarm(task->run, &op->timer);
         settle_sleep(op, task, io);
         return CTRIO__DONE;
     }

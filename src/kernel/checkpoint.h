@@ -17,6 +17,7 @@ struct ctrio__sleep_op {
     struct ctrio__op op; /* object: the task once parked */
     struct ctrio_timer timer;
     bool overdue; /* cancelled when the time had come, and the loop had not seen it */
+    bool over;    /* the loop has seen it come since it was cancelled */
 };
 extern const struct ctrio__op_kind ctrio__sleep_until_kind;
 void ctrio__sleep_op_init(struct ctrio__sleep_op *op, double deadline);

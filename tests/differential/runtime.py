@@ -130,8 +130,6 @@ class World:
             pairs = {
                 name: f"{name}={self.show(value)}" for name, value in values.items()
             }
-            if (name := "seconds_to_next_deadline") in pairs:
-                pairs[name] = mark("sleep-deadline", pairs[name])
             return f"<{' '.join(pairs.values())}>"
         return type(value).__name__
 

@@ -220,41 +220,48 @@ static void a_sleep_cancelled_after_its_time_has_its_own_reason(void)
 }
 
 /* Trio sleeps in a scope of its own, inside the shield. */
+static const struct script_step shielded_sleeper[] = {
+    FRESH_SCOPE(&scope), FRESH_SCOPE(&inner), TRY, SLEEP_UNTIL(1.0), REPORT_REASON,
+    CLOSE_SCOPE(&inner), CLOSE_SCOPE(&scope), END};
+#define LET_IT_SLEEP                                                                               \
+    OPEN_NURSERY(&nursery), SPAWN(&nursery, "a", shielded_sleeper), CHECKPOINT, CHECKPOINT
+
+static void expect_sleeper(const struct script_step *script, const char *trace)
+{
+    fresh();
+    is(script_run(script), 0);
+    is(world.trace, trace);
+}
+
 static void a_sleep_over_behind_a_shield_that_has_gone_up_is_over(void)
 {
-    static const struct script_step over[] = {
-        FRESH_SCOPE(&scope), FRESH_SCOPE(&inner), TRY, SLEEP_UNTIL(1.0), REPORT_REASON,
-        CLOSE_SCOPE(&inner), CLOSE_SCOPE(&scope), END};
-    static const struct script_step before[] = {OPEN_NURSERY(&nursery),
-                                                SPAWN(&nursery, "a", over),
-                                                CHECKPOINT,
-                                                CHECKPOINT,
-                                                JUMP(1.0),
-                                                CANCEL(&scope),
-                                                SHIELD(&inner, 1),
-                                                CLOSE_NURSERY(&nursery),
-                                                END};
-    static const struct script_step after[] = {OPEN_NURSERY(&nursery),
-                                               SPAWN(&nursery, "a", over),
-                                               CHECKPOINT,
-                                               CHECKPOINT,
-                                               CANCEL(&scope),
-                                               SHIELD(&inner, 1),
-                                               JUMP(1.0),
-                                               CLOSE_NURSERY(&nursery),
-                                               END};
-    static const struct script_step never[] = {
-        OPEN_NURSERY(&nursery), SPAWN(&nursery, "a", over), CHECKPOINT, CHECKPOINT, CANCEL(&scope),
-        SHIELD(&inner, 1),      CLOSE_NURSERY(&nursery),    END};
-    fresh();
-    is(script_run(before), 0);
-    is(world.trace, "a=ok");
-    fresh();
-    is(script_run(after), 0);
-    is(world.trace, "a=ok");
-    fresh();
-    is(script_run(never), 0);
-    is(world.trace, "a=cancelled(explicit)");
+    static const struct script_step over_first[] = {
+        LET_IT_SLEEP, JUMP(1.0), CANCEL(&scope), SHIELD(&inner, 1), CLOSE_NURSERY(&nursery), END};
+    static const struct script_step seen_by_the_loop[] = {
+        LET_IT_SLEEP, CANCEL(&scope), SHIELD(&inner, 1), JUMP(1.0), CLOSE_NURSERY(&nursery), END};
+    static const struct script_step late_shield[] = {JUMP(1.0), SHIELD(&inner, 1), END};
+    static const struct script_step seen_by_the_shield[] = {
+        LET_IT_SLEEP,   SPAWN(&nursery, "", late_shield), /* one of them runs before it */
+        CANCEL(&scope), SPAWN(&nursery, "", late_shield), CLOSE_NURSERY(&nursery), END};
+    expect_sleeper(over_first, "a=ok");
+    expect_sleeper(seen_by_the_loop, "a=ok");
+    expect_sleeper(seen_by_the_shield, "a=ok");
+}
+
+static void a_sleep_that_was_not_over_when_the_shield_went_up_is_cancelled(void)
+{
+    static const struct script_step never[] = {LET_IT_SLEEP, CANCEL(&scope), SHIELD(&inner, 1),
+                                               CLOSE_NURSERY(&nursery), END};
+    static const struct script_step late[] = {JUMP(1.0), END};
+    static const struct script_step over_before_it_runs[] = {LET_IT_SLEEP,
+                                                             SPAWN(&nursery, "", late),
+                                                             CANCEL(&scope),
+                                                             SHIELD(&inner, 1),
+                                                             SPAWN(&nursery, "", late),
+                                                             CLOSE_NURSERY(&nursery),
+                                                             END};
+    expect_sleeper(never, "a=cancelled(explicit)");
+    expect_sleeper(over_before_it_runs, "a=cancelled(explicit)");
 }
 
 static void sleeping_until_never_ends_only_by_a_cancellation(void)
@@ -438,6 +445,7 @@ static void a_task_without_a_scope_sleeps_like_any_other(void)
     struct ctrio__outcome io = {0, NULL};
     fresh();
     ctrio__task_init(&task, &script_frontend);
+    task.run = &world.run;
     ctrio__sleep_op_init(&op, 1.0);
     op.op.stage = 1; /* it has slept */
     is((int)op.op.kind->step(&op.op, &task, &io), (int)CTRIO__DONE);
@@ -454,6 +462,7 @@ TAP_MAIN(TEST(a_checkpoint_is_one_of_each), TEST(a_checkpoint_lets_the_others_ru
          TEST(sleeping_in_a_cancelled_scope_raises_even_if_the_time_has_come),
          TEST(a_sleep_cancelled_after_its_time_has_its_own_reason),
          TEST(a_sleep_over_behind_a_shield_that_has_gone_up_is_over),
+         TEST(a_sleep_that_was_not_over_when_the_shield_went_up_is_cancelled),
          TEST(sleeping_until_never_ends_only_by_a_cancellation),
          TEST(sleepers_wake_in_the_order_of_their_deadlines),
          TEST(a_cancellation_at_any_moment_leaves_no_timer),

@@ -37,6 +37,9 @@ PySendResult ctrio__throw_into(struct ctrio__state *state, PyObject *coro, PyObj
  * parts with its coroutine or its context. */
 void ctrio__task_hide(struct ctrio__py_task *task);
 void ctrio__task_show(struct ctrio__py_task *task);
+/* But not the task, which has failed, and is the nursery's: who looks at that looks at it, too. */
+void ctrio__task_show_parts(struct ctrio__py_task *task);
+int ctrio__task_traverse(PyObject *task, visitproc visit, void *arg);
 enum { CTRIO_FEW_TASKS = 100 }; /* are looked at: who debugs asks the collector for objects */
 static inline void ctrio__task_hide_among_many(struct ctrio__py_task *task)
 {

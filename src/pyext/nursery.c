@@ -151,8 +151,13 @@ static int nursery_traverse(PyObject *self, visitproc visit, void *arg)
     for (; at != &object->nursery.failures; at = at->next) {
         struct ctrio__failure *failure = ctrio__container(at, struct ctrio__failure, link);
         Py_VISIT((PyObject *)failure->outcome.value);
-        if (failure->task != NULL)
-            Py_VISIT((PyObject *)ctrio__py_task_from(failure->task));
+        if (failure->task == NULL)
+            continue;
+        struct ctrio__py_task *task = ctrio__py_task_from(failure->task);
+        int result = task->hidden ? ctrio__task_traverse((PyObject *)task, visit, arg)
+                                  : visit((PyObject *)task, arg);
+        if (result != 0)
+            return result;
     }
     return 0;
 }

@@ -177,19 +177,21 @@ enum ctrio__step ctrio__py_step(struct ctrio_task *kernel_task, struct ctrio__ou
     if (task->custom_sleep_data != Py_None)
         Py_SETREF(task->custom_sleep_data, Py_NewRef(Py_None));
     PySendResult result = send_into(task, &value);
-    if (result != PYGEN_NEXT)
-        ctrio__task_show(task);
     switch (result) {
     case PYGEN_NEXT:
         return suspended(task, value, io);
     case PYGEN_RETURN:
+        ctrio__task_show(task);
         *io = (struct ctrio__outcome){0, value};
         break;
     default:
         *io = ctrio__outcome_from_error(ctrio__state_of_task(task));
         if (nobody_looks_at(task)) {
+            ctrio__task_show_parts(task);
             Py_CLEAR(task->coro);
             ctrio__context_drop(task, NULL);
+        } else {
+            ctrio__task_show(task);
         }
     }
     drop_wake(task);
@@ -218,6 +220,7 @@ static void task_free(struct ctrio_task *task)
     struct ctrio__py_task *freed = ctrio__py_task_from(task);
     if (task->state == CTRIO__TASK_EXITED) {
         CTRIO_ASSERT(!freed->has_wake);
+        ctrio__task_show(freed);
         ctrio__py_outcome_drop(&task->failure.outcome);
     } else { /* left over by a run that broke down */
         ctrio__py_breakers_forget(freed);
@@ -411,7 +414,7 @@ static Py_hash_t task_hash(PyObject *self)
 
 /* --- life -------------------------------------------------------------------------- */
 
-static int task_traverse(PyObject *self, visitproc visit, void *arg)
+int ctrio__task_traverse(PyObject *self, visitproc visit, void *arg)
 {
     struct ctrio__py_task *task = task_of(self);
     Py_VISIT(Py_TYPE(self));
@@ -537,7 +540,7 @@ static PyType_Slot task_slots[] = {{Py_tp_doc, (void *)task_doc},
                                    {Py_tp_members, task_members},
                                    {Py_tp_repr, task_repr},
                                    {Py_tp_hash, task_hash},
-                                   {Py_tp_traverse, task_traverse},
+                                   {Py_tp_traverse, ctrio__task_traverse},
                                    {Py_tp_clear, task_clear},
                                    {Py_tp_dealloc, task_dealloc},
                                    {0, NULL}};

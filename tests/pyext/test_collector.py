@@ -163,6 +163,36 @@ def test_a_cycle_through_a_task_that_was_hidden_is_garbage_afterwards(how: str) 
         assert not any(ref() for ref in found)
 
 
+def test_a_nursery_left_behind_with_failed_tasks_is_garbage() -> None:
+    found: list[weakref.ref[Node]] = []
+
+    async def child(event: ctrio.Event, nursery: ctrio.Nursery) -> None:
+        node = Node()
+        node.other = nursery  # -> its failure -> the traceback -> this frame -> node
+        found.append(weakref.ref(node))
+        await event.wait()
+        raise ValueError
+
+    async def breaks_the_run() -> None:
+        await ctrio.lowlevel.wait_task_rescheduled(lambda _: fail())
+
+    async def main() -> None:
+        event = ctrio.Event()
+        async with ctrio.open_nursery() as nursery:
+            for _ in range(MANY):
+                nursery.start_soon(child, event, nursery)
+            nursery.start_soon(breaks_the_run)
+            await wait_all_tasks_blocked()
+            event.set()
+
+    with by_hand():
+        with pytest.raises(ctrio.TrioInternalError):
+            ctrio.run(main)
+        gc.collect()
+        assert len(found) == MANY
+        assert not any(ref() for ref in found)
+
+
 @pytest.mark.parametrize("field", ["coro", "context", "custom_sleep_data"])
 def test_what_a_task_parts_with_is_looked_at_again(field: str) -> None:
     async def main() -> None:

@@ -111,8 +111,8 @@ static void settle_sleep(const struct ctrio__sleep_op *op, const struct ctrio_ta
         *io = (struct ctrio__outcome){CTRIO_CANCELLED, &ctrio__reason_deadline};
     if (io->code != CTRIO_CANCELLED)
         return;
-    bool caught = scope != NULL && !cancelled &&
-                  (op->overdue || op->over || scope->freed_at >= op->timer.when);
+    CTRIO_ASSERT(scope != NULL); /* nobody cancels who is in none */
+    bool caught = !cancelled && (op->overdue || op->over || scope->freed_at >= op->timer.when);
     if (!caught && !op->overdue)
         return;
     ctrio__reason_drop(io->value);

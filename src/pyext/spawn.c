@@ -69,14 +69,13 @@ static PyObject *with_frame(struct ctrio__state *state, PyObject *coro)
     return coro;
 }
 
-/* `given`: by the caller.  It is entered even for a plain function, which does not see it, since
- * one that is entered already is refused. */
+/* A plain function need not be called in its context, which it does not see, but in one that the
+ * caller has `given`: if that is entered already it is refused. */
 static PyObject *make_coroutine(struct ctrio__state *state, PyObject *async_fn,
                                 PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames,
-                                PyObject *context, bool given)
+                                PyObject *context, bool plain, bool given)
 {
     PyObject *coro = NULL;
-    bool plain = is_plain(state, async_fn);
     if (plain && !given) {
         coro = PyObject_Vectorcall(async_fn, args, (size_t)nargs, kwnames);
     } else if (plain && PyContext_Enter(context) == 0) {
@@ -100,19 +99,18 @@ static void close_coroutine(struct ctrio__state *state, PyObject *coro)
     PyErr_SetRaisedException(error);
 }
 
-/* *shared: see ctrio__context_for_task; in: it may be, since nobody has to enter it. */
-static PyObject *context_for(struct ctrio__py_runner *runner, bool system, PyObject *context,
-                             bool *shared)
+/* *shared: see ctrio__context_for_task; only a plain function's may be. */
+static PyObject *context_for(struct ctrio__py_runner *runner, bool system, PyObject *given,
+                             bool plain, bool *shared)
 {
-    bool may_be_shared = *shared;
     *shared = false;
-    if (context != NULL && context != Py_None) {
-        if (PyContext_CheckExact(context))
-            return Py_NewRef(context);
-        PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %R", context);
+    if (given != NULL) {
+        if (PyContext_CheckExact(given))
+            return Py_NewRef(given);
+        PyErr_Format(PyExc_TypeError, "context must be a contextvars.Context, not %R", given);
         return NULL;
     }
-    if (may_be_shared)
+    if (plain)
         return ctrio__context_for_task(runner, system, shared);
     return system ? PyContext_Copy(runner->system_context) : PyContext_CopyCurrent();
 }
@@ -151,14 +149,15 @@ PyObject *ctrio__spawn(struct ctrio__py_runner *runner, PyObject *async_fn, PyOb
                         "run that its nursery was opened in");
         return NULL;
     }
-    bool shared = is_plain(state, async_fn);
-    PyObject *its_context = context_for(runner, system, context, &shared);
+    PyObject *given = context != Py_None ? context : NULL;
+    bool shared, plain = is_plain(state, async_fn);
+    PyObject *its_context = context_for(runner, system, given, plain, &shared);
     if (its_context == NULL)
         return NULL;
     struct ctrio__py_runner *protector = system ? runner : NULL; /* as all the task will be */
     PyObject *previous = ctrio__callout_begin(protector);
-    PyObject *coro = make_coroutine(state, async_fn, args, nargs, kwnames, its_context,
-                                    context != NULL && context != Py_None);
+    PyObject *coro =
+        make_coroutine(state, async_fn, args, nargs, kwnames, its_context, plain, given != NULL);
     ctrio__callout_end(protector, previous);
     struct ctrio__py_task *task = NULL;
     if (coro != NULL) {

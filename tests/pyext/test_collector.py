@@ -48,6 +48,10 @@ def fail() -> Any:
     raise ValueError("nobody can be told")
 
 
+async def breaks_the_run() -> None:
+    await ctrio.lowlevel.wait_task_rescheduled(lambda _: fail())
+
+
 class Shim:
     """In the place of a coroutine, as greenback's."""
 
@@ -135,9 +139,6 @@ def test_a_cycle_through_a_task_that_was_hidden_is_garbage_afterwards(how: str) 
         if how == "raises":
             raise ValueError(how)
 
-    async def breaks_the_run() -> None:
-        await ctrio.lowlevel.wait_task_rescheduled(lambda _: fail())
-
     async def main() -> None:
         event = ctrio.Event()
         async with ctrio.open_nursery() as nursery:
@@ -172,9 +173,6 @@ def test_a_nursery_left_behind_with_failed_tasks_is_garbage() -> None:
         found.append(weakref.ref(node))
         await event.wait()
         raise ValueError
-
-    async def breaks_the_run() -> None:
-        await ctrio.lowlevel.wait_task_rescheduled(lambda _: fail())
 
     async def main() -> None:
         event = ctrio.Event()
